@@ -1,0 +1,1 @@
+//! Signal processing without Bevy: every algorithm is independent of how the sound was cut into blocks.

@@ -1,0 +1,14 @@
+//! Seseragi (せせらぎ, the murmur of a stream that never stops): a program that listens, shows and learns at once.
+//!
+//! A *stream* is an ECS entity that outlives every UI tick. Capture, analysis, recognition and training run on their own
+//! clocks; a drawn frame may read connection state and send intents, nothing else. `ARCHITECTURE.md` has the map.
+#![forbid(unsafe_code)]
+
+pub mod dsp;
+pub mod error;
+pub mod recognise;
+pub mod source;
+pub mod stream;
+pub mod train;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,1 @@
+//! Streaming recognition: a causal convolution encoder over log-mel, read out by CTC.

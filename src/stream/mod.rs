@@ -1,0 +1,1 @@
+//! The stream: an entity that outlives its source, its models and every drawn frame.

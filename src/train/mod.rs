@@ -1,0 +1,1 @@
+//! Training in the background: datasets, augmentation, loss, runs, checkpoints, evaluation.
