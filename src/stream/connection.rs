@@ -80,10 +80,16 @@ const HISTORY_LEN: usize = 64;
 /// bevy::ecs::system::assert_is_system(reads);
 /// ```
 ///
-/// nor does making one from outside (the first line of the twin above reads one through `state()`):
+/// Reading one from outside compiles, making the next one does not:
+///
+/// ```
+/// use seseragi::stream::{Connection, ConnectionState};
+/// fn look(connection: &Connection) -> ConnectionState { connection.state() }
+/// ```
 ///
 /// ```compile_fail
-/// let connection = seseragi::stream::Connection::default().moved_to(seseragi::stream::ConnectionState::Lost, 0.0, None);
+/// use seseragi::stream::{Connection, ConnectionState};
+/// fn look(connection: &Connection) -> ConnectionState { connection.moved_to(ConnectionState::Lost, 0.0, None).state() }
 /// ```
 #[derive(Component, Clone, Debug, PartialEq)]
 #[component(immutable)]
