@@ -120,6 +120,14 @@ impl Connection {
         self.history.last().and_then(|last| last.reason.as_deref())
     }
 
+    /// Seconds since sound began to arrive without a break, 0 while it does not.
+    pub fn connected_secs(&self, now_secs: f64) -> f64 {
+        match self.history.last() {
+            Some(last) if last.state == ConnectionState::Connected => (now_secs - last.at_secs).max(0.0),
+            _ => 0.0,
+        }
+    }
+
     /// The newest changes of state, oldest first; the last one is the present.
     pub fn history(&self) -> &[Transition] {
         &self.history
