@@ -1,1 +1,4 @@
 //! Streaming recognition: a causal convolution encoder over log-mel, read out by CTC.
+
+pub mod layer;
+pub mod model;
