@@ -4,7 +4,7 @@
 //! the frames. burn's own loss is right but takes its recursion apart into many small tensor operations; the plain loop
 //! here costs a twentieth of it. Its gradient enters autodiff as the constant factor of `sum(logits * gradient)`.
 
-use crate::recognise::BLANK;
+use crate::recognise::model::BLANK;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
