@@ -110,7 +110,7 @@ fn a_file_that_is_cut_off_is_read_as_far_as_it_goes() {
     for name in ["tone.flac", "tone.mp3", "tone.ogg"] {
         let bytes = std::fs::read(fixture(name)).expect("the fixture");
         let whole = read_audio_bytes(name, bytes.clone()).expect(name).samples;
-        let cut = read_audio_bytes(name, &bytes[..bytes.len() * 3 / 5]).expect(name).samples;
+        let cut = read_audio_bytes(name, &bytes[..bytes.len() * 9 / 10]).expect(name).samples;
         assert!(cut.len() > whole.len() / 4 && cut.len() < whole.len(), "{name}: {} of {}", cut.len(), whole.len());
         assert_eq!(cut[..2000], whole[..2000], "{name}");
     }

@@ -7,7 +7,7 @@ ff() { ffmpeg -hide_banner -loglevel error -y "$@"; }
 sox -n -r 44100 -c 2 -b 16 tone.wav synth 0.25 sine 440 sine 660 gain -6.0206
 ff -i tone.wav tone.flac
 ff -i tone.wav -c:a libmp3lame -b:a 64k tone.mp3
-ff -i tone.wav -c:a libvorbis -q:a 2 tone.ogg
+ff -i tone.wav -c:a libvorbis -q:a 2 -page_duration 20000 tone.ogg
 ff -i tone.wav -c:a aac -b:a 64k tone-aac.m4a
 ff -i tone.wav -c:a alac tone-alac.m4a
 ff -i tone.wav -ar 48000 -c:a libopus unknown-codec.ogg
