@@ -1,1 +1,3 @@
 //! What fills a stream: microphone, file, demo.
+
+pub mod decode;
