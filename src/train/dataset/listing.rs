@@ -70,15 +70,7 @@ impl Listing {
         let labels: Vec<String> = labels.into_iter().collect();
         let names: Vec<String> = roots.iter().map(|root| folder_name(root)).collect();
         let name = names.join("+");
-        match labels.as_slice() {
-            [] => return Err(Error::invalid(format!("the dataset {name} has no labelled sound files: {FORM}"))),
-            [only] => {
-                return Err(Error::invalid(format!(
-                    "the dataset {name} has one label only ({only}): add a folder for at least one more label"
-                )));
-            }
-            _ => {}
-        }
+        refuse_few(&name, &labels)?;
         let mut files: Vec<ListedFile> = found
             .into_iter()
             .map(|((folder, split), path)| ListedFile { path, label: labels.binary_search(&folder).ok(), split })
@@ -90,6 +82,28 @@ impl Listing {
             )));
         }
         Ok(Self { name, labels, files })
+    }
+}
+
+impl Listing {
+    /// Refuses, without looking into the label folders, what [`Self::scan`] would refuse for having fewer than two.
+    pub fn check_folders(roots: &[PathBuf]) -> Result<()> {
+        let mut labels = BTreeSet::new();
+        for root in roots {
+            labels.extend(sub_folders(root)?.into_iter().filter(|name| !name.starts_with('_')));
+        }
+        let names: Vec<String> = roots.iter().map(|root| folder_name(root)).collect();
+        refuse_few(&names.join("+"), &labels.into_iter().collect::<Vec<_>>())
+    }
+}
+
+fn refuse_few(name: &str, labels: &[String]) -> Result<()> {
+    match labels {
+        [] => Err(Error::invalid(format!("the dataset {name} has no labelled sound files: {FORM}"))),
+        [only] => Err(Error::invalid(format!(
+            "the dataset {name} has one label only ({only}): add a folder for at least one more label"
+        ))),
+        _ => Ok(()),
     }
 }
 
