@@ -16,6 +16,8 @@ pub mod source;
 pub mod status;
 pub mod stream;
 pub mod task;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, ErrorKind, Result};
+pub use text::Text;
