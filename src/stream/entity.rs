@@ -7,7 +7,8 @@ use bevy::{ecs::query::QueryData, prelude::*, tasks::Task};
 use super::{
     Connection, Gap, PumpReport, StreamIntent, StreamKey, StreamStats,
     analysis::StreamBatch,
-    history::{ColumnHistory, SoundHistory},
+    history::ColumnHistory,
+    peaks::SoundHistory,
 };
 use crate::{
     Error,
@@ -172,7 +173,7 @@ pub(crate) fn plugin(app: &mut App) {
 pub(crate) fn connect(app: &mut App, engine: Engine, tasks: EngineTasks) {
     let EngineTasks { arrived, recognise_task, train_task } = tasks;
     app.insert_resource(Arrivals(arrived)).insert_resource(engine.clone());
-    crate::recognise::mirror::connect(app, recognise_task);
+    crate::recognise::mirror::connect(app, &engine, recognise_task);
     crate::train::mirror::connect(app, &engine, train_task);
 }
 
