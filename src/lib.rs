@@ -6,6 +6,7 @@
 
 pub mod dsp;
 pub mod error;
+pub mod models;
 pub mod recognise;
 pub mod source;
 pub mod stream;
