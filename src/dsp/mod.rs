@@ -1,9 +1,7 @@
 //! Signal processing without Bevy: every algorithm is independent of how the sound was cut into blocks.
 
-<<<<<<< HEAD
-pub mod mel;
-=======
 pub mod level;
+pub mod mel;
 pub mod resample;
 pub mod stft;
 
@@ -20,4 +18,3 @@ pub const LARGEST_SAMPLE: f32 = 1e4;
 pub fn usable_sample(sample: f32) -> f32 {
     if sample.abs() <= LARGEST_SAMPLE { sample } else { 0.0 }
 }
->>>>>>> main
