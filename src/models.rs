@@ -127,7 +127,8 @@ impl ModelStore {
     }
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Refuses what is no model name and says what is allowed.
+pub fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed) {
         return Ok(());

@@ -199,7 +199,8 @@ impl Model {
 }
 
 fn network_to_bytes(network: &Network) -> Result<Vec<u8>> {
-    let mut store = SafetensorsStore::from_bytes(None);
+    // Without metadata: it is written in the order of a hash map, and the same weights must have the same hash.
+    let mut store = SafetensorsStore::from_bytes(None).clear_metadata();
     let fail = |e| Error::internal(format!("cannot write the weights: {e}"));
     network.valid().save_into(&mut store).map_err(fail)?;
     store.get_bytes().map_err(fail)

@@ -3,7 +3,9 @@
 pub mod augment;
 pub mod batch;
 pub mod checkpoint;
+pub mod command;
 pub mod dataset;
+pub mod evaluate;
 pub mod loss;
 pub mod parameters;
 pub mod progress;
@@ -13,3 +15,6 @@ pub mod spec;
 pub mod step;
 pub mod trainer;
 pub mod validate;
+
+#[cfg(test)]
+pub(crate) mod test_data;
