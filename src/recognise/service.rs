@@ -197,7 +197,8 @@ pub fn spawn(
         events.publish(Event::Failure { owner: "models".into(), message: error.message });
         handle.refresh(|_| ())?;
     }
-    let service = Service { incoming, lanes: Lanes::new(), reports: handle.reports.clone(), events };
+    let seen_event = events.last_id();
+    let service = Service { incoming, lanes: Lanes::new(), handle: handle.clone(), seen_event };
     let task = tasks.spawn(Pool::Recognise, "recogniser", service);
     Ok((handle, task))
 }
@@ -205,18 +206,33 @@ pub fn spawn(
 struct Service {
     incoming: LinkReceiver<LaneMessage>,
     lanes: Lanes,
-    reports: Reports,
-    events: EventHub,
+    handle: RecogniserHandle,
+    seen_event: u64,
 }
 
 impl Service {
+    /// Offers what the trainer saved. Loading is not done here, where lanes wait for their words.
+    fn look_for_saved_models(&mut self) {
+        if self.handle.events.last_id() == self.seen_event {
+            return;
+        }
+        let (records, _missed) = self.handle.events.read_after(self.seen_event, usize::MAX);
+        for record in records {
+            self.seen_event = record.id;
+            if let Event::ModelSaved { model } = &record.event {
+                let (handle, model) = (self.handle.clone(), model.clone());
+                compute_pool().spawn(async move { handle.offer_better(&model) }).detach();
+            }
+        }
+    }
+
     fn accept(&mut self, message: LaneMessage) {
         let lane = message.lane.clone();
         let is_switch = !matches!(message.kind, LaneMessageKind::Sound { .. });
         let before = (self.lanes.is_running(&lane), self.lanes.model_name(&lane));
         let mut is_changed = is_switch;
         let mut partial_changed = false;
-        let events = &self.events;
+        let events = &self.handle.events;
         let result = self.lanes.accept(message, &mut |stream, output| {
             is_changed = true;
             match output {
@@ -226,17 +242,17 @@ impl Service {
         });
         if let Err(error) = result {
             let owner = lane.as_str().into();
-            self.events.publish(Event::Failure { owner, message: error.message });
+            self.handle.events.publish(Event::Failure { owner, message: error.message });
         }
         let (is_running, model) = (self.lanes.is_running(&lane), self.lanes.model_name(&lane));
         if before != (is_running, model.clone()) {
-            self.events.publish(Event::Recognition { stream: lane.clone(), is_running, model: model.clone() });
+            self.handle.events.publish(Event::Recognition { stream: lane.clone(), is_running, model: model.clone() });
         }
         let transcript = self.lanes.transcript(&lane);
         if partial_changed && let Some(transcript) = transcript {
-            self.events.publish(Event::Partial { stream: lane.clone(), text: transcript.partial_text() });
+            self.handle.events.publish(Event::Partial { stream: lane.clone(), text: transcript.partial_text() });
         }
-        if is_changed && let Some(report) = self.reports.lock().unwrap_or_else(PoisonError::into_inner).get(&lane) {
+        if is_changed && let Some(report) = self.handle.reports.lock().unwrap_or_else(PoisonError::into_inner).get(&lane) {
             report.publish(LaneReport { is_running, model, transcript: Arc::new(transcript.cloned().unwrap_or_default()) });
         }
     }
@@ -244,6 +260,7 @@ impl Service {
 
 impl Job for Service {
     fn tick(&mut self, now: Instant) -> Next {
+        self.look_for_saved_models();
         while let Some(message) = self.incoming.try_recv() {
             self.accept(message);
             if now.elapsed() > TURN {
@@ -255,6 +272,6 @@ impl Job for Service {
 
     fn recover(&mut self, _now: Instant, failure: Error) {
         // The message at fault is gone; the lanes go on with the next one.
-        self.events.publish(Event::Failure { owner: "recognise".into(), message: failure.message });
+        self.handle.events.publish(Event::Failure { owner: "recognise".into(), message: failure.message });
     }
 }
