@@ -72,7 +72,7 @@ pub struct RecogniserHandle {
     reports: Reports,
     offer: Latest<ModelOffer>,
     models: ModelStore,
-    model: Arc<Mutex<Option<Arc<super::Model>>>>,
+    model: Arc<Mutex<Option<Arc<super::card::Model>>>>,
     events: EventHub,
     sample_rate_hz: u32,
     swaps_by_itself: bool,
@@ -106,7 +106,7 @@ impl RecogniserHandle {
         match intent {
             ModelIntent::Refresh => self.refresh(|_| ()),
             ModelIntent::Use(name) => {
-                let names: Vec<_> = self.models.list()?.into_iter().map(|info| info.name).collect();
+                let names: Vec<_> = self.models.list().into_iter().map(|info| info.name).collect();
                 if !names.iter().any(|known| **known == *name) {
                     let known: Vec<&str> = names.iter().map(|name| &**name).collect();
                     return Err(Error::not_found(format!("there is no model \"{name}\"; there are: {}", known.join(", "))));
@@ -155,7 +155,7 @@ impl RecogniserHandle {
     fn refresh(&self, change: impl FnOnce(&mut ModelOffer)) -> Result<()> {
         let mut offer = (*self.offer.load()).clone();
         change(&mut offer);
-        offer.names = self.models.list()?.into_iter().map(|info| info.name).collect();
+        offer.names = self.models.list().into_iter().map(|info| info.name).collect();
         self.offer.publish(offer);
         Ok(())
     }
