@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use half::f16;
 
-pub use super::blocks::Block;
 use super::blocks::{Pyramid, Span, Summary};
+pub use super::{
+    blocks::Block,
+    peaks::{Peaks, SoundHistory},
+};
 use crate::{Error, Result};
 
 /// Columns in a block.
