@@ -5,11 +5,7 @@ use std::sync::Arc;
 
 use half::f16;
 
-use super::blocks::{Pyramid, Span, Summary};
-pub use super::{
-    blocks::Block,
-    peaks::{Peaks, SoundHistory},
-};
+use super::blocks::{Block, Pyramid, Span, Summary};
 use crate::{Error, Result};
 
 /// Columns in a block.

@@ -1,7 +1,7 @@
 //! The stream: an entity that outlives its source, its models and every drawn frame.
 
 mod analysis;
-mod blocks;
+pub mod blocks;
 mod connection;
 mod convert;
 mod entity;
@@ -9,7 +9,7 @@ pub mod history;
 mod intent;
 mod key;
 mod outage;
-mod peaks;
+pub mod peaks;
 mod pump;
 mod timeline;
 
