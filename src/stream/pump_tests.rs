@@ -94,6 +94,8 @@ impl Bench {
         self.script.acts.lock().unwrap().push_back(act);
         self.now += TICK;
         self.pump.tick(self.now);
+        // What a source would have done while it was not there is not done later.
+        self.script.acts.lock().unwrap().clear();
     }
 
     fn sound(&mut self, blocks: usize) {
