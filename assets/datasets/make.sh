@@ -2,7 +2,7 @@
 # Makes folders of spoken digits: one folder a word, one FLAC (8 kHz, 16 bit, mono, trimmed) a speaker.
 # Needs Debian's flite, espeak-ng and sox. The same versions of them give the same bytes.
 #
-#   bash assets/datasets/make.sh                                  the demo dataset beside this file, and tests/data
+#   bash assets/datasets/make.sh                                  the demo dataset beside this file, and tests/data/words
 #   bash assets/datasets/make.sh --out DIR --per-word 200         a larger set anywhere: extra speakers for the training
 #                                                                 of the shipped model (`seseragi train DIR`)
 #
@@ -126,6 +126,6 @@ fi
 make_set "$here/demo" flac "$all_words" "$(seq -s ' ' 0 $((per_word - 1)))"
 make_background "$here/demo" flac 8 4
 # Tests: three words, speakers of all three splits, and water as background sound.
-tests=$here/../../tests/data
+tests=$here/../../tests/data/words
 make_set "$tests" wav "one two three" "1 2 3 8"
 make_background "$tests" wav 1 2
