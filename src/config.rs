@@ -1,0 +1,353 @@
+//! Settings: the shipped defaults (`assets/config/default.ron`, commented), over them the user's file. Every value is checked
+//! while it is read, so that an error names its line, its column and what is allowed.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use etcetera::BaseStrategy;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::{Error, Result, source::SourceSpec, stream::StreamKey};
+
+/// The shipped defaults, as text.
+pub const DEFAULT: &str = include_str!("../assets/config/default.ron");
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The lanes on the screen at start.
+    #[serde(deserialize_with = "lanes")]
+    pub lanes: Vec<LaneConfig>,
+    /// What is kept and how it is analysed.
+    pub stream: StreamConfig,
+    /// Recognition.
+    pub recognise: RecogniseConfig,
+    /// Training.
+    pub train: TrainConfig,
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The window and the picture.
+    pub window: WindowConfig,
+    /// Hearing a file or the demo.
+    pub monitor: MonitorConfig,
+}
+
+/// One lane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneConfig {
+    /// Its name, kept over restarts.
+    pub key: StreamKey,
+    /// What fills it: `demo`, `mic`, `mic:ID`, `file:PATH`.
+    pub source: SourceSpec,
+    /// Gain before everything else, dB.
+    #[serde(default, deserialize_with = "gain_db")]
+    pub gain_db: f32,
+    /// Whether the source is opened at start.
+    pub is_open: bool,
+    /// Whether recognition runs from the start.
+    pub is_recognised: bool,
+}
+
+/// What is kept and how it is analysed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {
+    /// The rate of every stream, Hz.
+    #[serde(deserialize_with = "sample_rate_hz")]
+    pub sample_rate_hz: u32,
+    /// FFT size, samples, a power of two.
+    #[serde(deserialize_with = "fft_size")]
+    pub fft_size: usize,
+    /// Distance between two columns, samples; at most the FFT size.
+    #[serde(deserialize_with = "hop")]
+    pub hop: usize,
+    /// How much of the past is kept for looking back, seconds.
+    #[serde(deserialize_with = "history_secs")]
+    pub history_secs: u32,
+    /// How much memory all histories may take together, MiB.
+    #[serde(deserialize_with = "history_mib")]
+    pub history_mib: usize,
+}
+
+/// Recognition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecogniseConfig {
+    /// The model to start with.
+    pub model: String,
+    /// Whether a better model from the trainer is swapped in by itself.
+    pub swaps_by_itself: bool,
+}
+
+/// Training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The name under which a run started from the screen saves its model.
+    pub model: String,
+    /// `demo`, or the path of a folder with one folder a label.
+    pub dataset: String,
+    /// Epochs of a run.
+    #[serde(deserialize_with = "epochs")]
+    pub epochs: u32,
+    /// Scenes in a batch.
+    #[serde(deserialize_with = "batch_size")]
+    pub batch_size: u32,
+    /// Threads that the trainer computes on, at low priority.
+    #[serde(deserialize_with = "threads")]
+    pub threads: usize,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Whether it runs.
+    pub is_on: bool,
+    /// The port on the loopback interface; 0 takes any that is free.
+    pub port: u16,
+}
+
+/// The window and the picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowConfig {
+    /// Width, logical pixels.
+    #[serde(deserialize_with = "window_side")]
+    pub width: u32,
+    /// Height, logical pixels.
+    #[serde(deserialize_with = "window_side")]
+    pub height: u32,
+    /// Whether it fills the screen.
+    pub is_fullscreen: bool,
+    /// Drawn frames a second.
+    #[serde(deserialize_with = "fps")]
+    pub fps: u32,
+    /// What closing the window does.
+    pub on_close: OnClose,
+    /// The language of the labels.
+    pub language: Language,
+    /// Seconds of sound across the screen at live.
+    #[serde(deserialize_with = "span_secs")]
+    pub span_secs: f32,
+    /// The level drawn darkest, dBFS.
+    #[serde(deserialize_with = "level_db")]
+    pub floor_db: f32,
+    /// The level drawn brightest, dBFS.
+    #[serde(deserialize_with = "level_db")]
+    pub ceiling_db: f32,
+}
+
+/// What closing the window does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnClose {
+    /// The program ends.
+    Exit,
+    /// The program goes on without a window, and is steered over HTTP.
+    Headless,
+}
+
+/// The language of the labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Language {
+    /// English.
+    English,
+    /// 日本語.
+    Japanese,
+    /// Both, one beside the other.
+    Both,
+}
+
+/// Hearing a file or the demo. A microphone is never heard unless its lane asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitorConfig {
+    /// Whether it is heard at start.
+    pub is_on: bool,
+    /// Volume, dB.
+    #[serde(deserialize_with = "volume_db")]
+    pub volume_db: f32,
+}
+
+/// A deserializer that refuses what lies outside `$range` and says what is allowed.
+macro_rules! within {
+    ($name:ident, $type:ty, $range:expr, $unit:literal) => {
+        fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
+            let value = <$type>::deserialize(deserializer)?;
+            let range = $range;
+            if range.contains(&value) {
+                return Ok(value);
+            }
+            Err(de::Error::custom(format_args!(
+                "{} is {value}; allowed is {} to {} {}",
+                stringify!($name),
+                range.start(),
+                range.end(),
+                $unit
+            )))
+        }
+    };
+}
+
+within!(gain_db, f32, -60.0..=60.0, "dB");
+within!(sample_rate_hz, u32, 8_000..=96_000, "Hz");
+within!(history_secs, u32, 10..=7_200, "seconds");
+within!(history_mib, usize, 16..=65_536, "MiB");
+within!(epochs, u32, 1..=10_000, "epochs");
+within!(batch_size, u32, 1..=256, "scenes");
+within!(threads, usize, 1..=64, "threads");
+within!(window_side, u32, 320..=16_384, "pixels");
+within!(fps, u32, 1..=240, "frames a second");
+within!(span_secs, f32, 1.0..=600.0, "seconds");
+within!(level_db, f32, -160.0..=20.0, "dBFS");
+within!(volume_db, f32, -60.0..=6.0, "dB");
+within!(hop, usize, 32..=8_192, "samples");
+
+fn fft_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let value = usize::deserialize(deserializer)?;
+    if (256..=8_192).contains(&value) && value.is_power_of_two() {
+        return Ok(value);
+    }
+    Err(de::Error::custom(format_args!("fft_size is {value}; allowed is a power of two from 256 to 8192 samples")))
+}
+
+fn lanes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LaneConfig>, D::Error> {
+    let lanes = Vec::<LaneConfig>::deserialize(deserializer)?;
+    if lanes.is_empty() || lanes.len() > crate::stream::MAX_STREAMS {
+        let most = crate::stream::MAX_STREAMS;
+        return Err(de::Error::custom(format_args!("there are {} lanes; allowed is 1 to {most}", lanes.len())));
+    }
+    for (i, lane) in lanes.iter().enumerate() {
+        if lanes[..i].iter().any(|earlier| earlier.key == lane.key) {
+            return Err(de::Error::custom(format_args!("two lanes are called \"{}\"; a key names one lane", lane.key)));
+        }
+    }
+    Ok(lanes)
+}
+
+impl StreamConfig {
+    /// How many columns each of `lanes` lanes keeps: as long as asked for, as far as its share of the memory goes.
+    pub fn history_columns(&self, lanes: usize) -> usize {
+        let bins = self.fft_size / 2 + 1;
+        // A third on top for the pyramid; the samples under a column and their peaks weigh about three bytes each.
+        let column_bytes = bins * 2 * 4 / 3 + self.hop * 3;
+        let asked = self.history_secs as usize * self.sample_rate_hz as usize / self.hop;
+        asked.min((self.history_mib << 20) / column_bytes / lanes.max(1))
+    }
+}
+
+impl Config {
+    /// The settings in `text`, which came from `from`.
+    pub fn parse(text: &str, from: &str) -> Result<Self> {
+        let config: Self = ron::from_str(text).map_err(|error| {
+            let at = error.span.start;
+            Error::invalid(format!("{from}, line {}, column {}: {}", at.line, at.col, error.code))
+        })?;
+        let wrong = |message: String| Err(Error::invalid(format!("{from}: {message}")));
+        if config.stream.hop > config.stream.fft_size {
+            let (hop, fft_size) = (config.stream.hop, config.stream.fft_size);
+            return wrong(format!("hop is {hop}; allowed is at most the fft_size, {fft_size} samples"));
+        }
+        if config.window.floor_db + 10.0 > config.window.ceiling_db {
+            return wrong("floor_db must lie at least 10 dB below ceiling_db".to_owned());
+        }
+        Ok(config)
+    }
+
+    /// The settings in the file `path`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| Error::io(format_args!("cannot read the settings {}", path.display()), &error))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// The settings in the file named, else in the user's own file if there is one, else the shipped ones.
+    pub fn load(named: Option<&Path>) -> Result<Self> {
+        if let Some(path) = named {
+            return Self::read(path);
+        }
+        match user_file() {
+            Some(path) if path.exists() => Self::read(&path),
+            _ => Ok(Self::default()),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::parse(DEFAULT, "assets/config/default.ron").expect("the shipped settings are read by a test of this file")
+    }
+}
+
+/// Where the user's settings are looked for: `seseragi/config.ron` under the XDG config directory.
+pub fn user_file() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.config_dir().join("seseragi/config.ron"))
+}
+
+/// Where the user's models, checkpoints and pictures are kept: `seseragi` under the XDG data directory, or what
+/// `SESERAGI_HOME` names.
+pub fn data_dir() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("SESERAGI_HOME") {
+        return Ok(dir.into());
+    }
+    let base = etcetera::choose_base_strategy()
+        .map_err(|_| Error::not_found("there is no home directory: set SESERAGI_HOME to a folder for models"))?;
+    Ok(base.data_dir().join("seseragi"))
+}
+
+/// Where the shipped assets lie: what `SESERAGI_ASSETS` names, else `assets` beside the program or above it, else in the
+/// working directory, else where the program was built.
+pub fn assets_dir() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("SESERAGI_ASSETS") {
+        return Ok(dir.into());
+    }
+    let beside = env::current_exe().ok();
+    let above = beside.iter().flat_map(|exe| exe.ancestors().skip(1).take(4)).map(|dir| dir.join("assets"));
+    let others = [PathBuf::from("assets"), Path::new(env!("CARGO_MANIFEST_DIR")).join("assets")];
+    above.chain(others).find(|dir| dir.join("config/default.ron").is_file()).ok_or_else(|| {
+        let missing = Error::io("cannot find the folder assets", &io::Error::from(io::ErrorKind::NotFound));
+        Error::new(missing.kind, format!("{missing}: set SESERAGI_ASSETS to it"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(from: &str, to: &str) -> String {
+        let text = DEFAULT.replacen(from, to, 1);
+        assert_ne!(text, DEFAULT, "{from} is not in the defaults");
+        Config::parse(&text, "config.ron").unwrap_err().message
+    }
+
+    #[test]
+    fn the_shipped_settings_are_valid_and_survive_a_round_trip() {
+        let config = Config::default();
+        let again = ron::ser::to_string_pretty(&config, ron::ser::PrettyConfig::default()).unwrap();
+        assert_eq!(Config::parse(&again, "again").unwrap(), config);
+    }
+
+    #[test]
+    fn an_error_names_file_line_column_and_what_is_allowed() {
+        let line = 1 + DEFAULT.lines().position(|line| line.contains("fft_size:")).unwrap();
+        let message = error_of("fft_size: 2048", "fft_size: 2000");
+        assert!(message.starts_with(&format!("config.ron, line {line}, column ")), "{message}");
+        assert!(message.ends_with("fft_size is 2000; allowed is a power of two from 256 to 8192 samples"), "{message}");
+        assert!(error_of("fps: 60", "fps: 0").contains("fps is 0; allowed is 1 to 240 frames a second"));
+        assert!(error_of("hop: 512", "hop: 4096").contains("at most the fft_size"));
+        assert!(error_of("floor_db: -90.0", "floor_db: -2.0").contains("at least 10 dB below"));
+        assert!(error_of("fps: 60", "fpz: 60").contains("fpz"));
+        assert!(error_of("fps: 60", "fps: \"fast\"").contains("line "));
+        assert!(error_of("source: \"demo\"", "source: \"radio\"").contains("radio"));
+    }
+
+    #[test]
+    fn a_missing_settings_file_is_an_error_that_names_it() {
+        let error = Config::load(Some(Path::new("/nonexistent/x.ron"))).unwrap_err();
+        assert!(error.message.contains("/nonexistent/x.ron"), "{error}");
+    }
+}

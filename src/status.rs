@@ -1,0 +1,118 @@
+//! The status: one object for the panel, `--status-json` and `GET /api/status`. Its fields are a contract.
+
+
+
+use serde::Serialize;
+
+use crate::{
+    Text,
+    link::LinkStatus,
+    recognise::transcript::Token,
+    stream::{ConnectionState, Gap, StreamKey, Transition},
+    task::TaskStatus,
+    train::progress::Phase,
+};
+
+/// How everything stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Of the program.
+    pub version: &'static str,
+    /// Seconds since the program started.
+    pub uptime_secs: f64,
+    /// Whether a training run is under way (paused ones included).
+    pub is_training: bool,
+    /// Whether a connected stream is being recognised.
+    pub realtime_running: bool,
+    /// Every stream, in the order of their keys.
+    pub streams: Vec<StreamStatus>,
+    /// The training run, while there is or was one.
+    pub training: Option<TrainingStatus>,
+    /// What is drawn.
+    pub frames: FrameStatus,
+    /// Long jobs.
+    pub tasks: Vec<TaskStatus>,
+    /// Links between them.
+    pub links: Vec<LinkStatus>,
+}
+
+/// How one stream stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamStatus {
+    /// Its name.
+    pub key: StreamKey,
+    /// What fills it.
+    pub source: String,
+    /// How it stands with its source.
+    pub connection: ConnectionState,
+    /// How it came to that.
+    pub history: Vec<Transition>,
+    /// The stream's rate, Hz.
+    pub sample_rate_hz: u32,
+    /// Samples that arrived, at the stream's rate.
+    pub samples_in: u64,
+    /// Samples that are missing: the sum of all gaps.
+    pub samples_lost: u64,
+    /// Times that the device said it lost sound.
+    pub xruns: u64,
+    /// The newest gaps.
+    pub gaps: Vec<Gap>,
+    /// Columns of the spectrogram made so far.
+    pub columns: u64,
+    /// Level of the last 100 ms, dBFS.
+    pub level_dbfs: f32,
+    /// Seconds since the source was connected, 0 when it is not.
+    pub connected_secs: f64,
+    /// Whether it is being recognised.
+    pub is_recognised: bool,
+    /// Three seconds of exact zeros: the microphone is probably muted.
+    pub is_silent: bool,
+    /// The model it is recognised with.
+    pub model: Option<Text>,
+    /// The words being heard, which may still change.
+    pub partial: String,
+    /// The newest words with their times on the stream's clock.
+    pub tokens: Vec<Token>,
+}
+
+/// How the training stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrainingStatus {
+    /// The run's name.
+    pub run: Text,
+    /// Where in its life it is.
+    pub phase: Phase,
+    /// The epoch under way, from 1.
+    pub epoch: u32,
+    /// Epochs of the run.
+    pub epochs: u32,
+    /// Steps done in the whole run.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Loss of the newest step.
+    pub loss: f32,
+    /// Step size of the newest step.
+    pub learning_rate: f64,
+    /// Scenes a second.
+    pub examples_per_sec: f64,
+    /// Seconds to go.
+    pub eta_secs: f64,
+    /// Progress updates so far.
+    pub updates: u64,
+    /// The longest time between two updates while running, seconds.
+    pub longest_pause_secs: f64,
+}
+
+/// What is drawn.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct FrameStatus {
+    /// Drawn frames since the start; 0 when headless.
+    pub drawn: u64,
+    /// Drawn frames a second over the last second.
+    pub fps: f64,
+    /// 99th percentile of the time between two drawn frames, milliseconds.
+    pub p99_millis: f64,
+    /// Bytes of columns and peaks sent to the GPU for the last frame.
+    pub uploaded_bytes: u64,
+}
