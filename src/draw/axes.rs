@@ -12,7 +12,7 @@ use super::{
     view::View,
     waveform,
 };
-use crate::stream::Level;
+use crate::{dsp, stream::Level};
 
 /// The smallest step out of 1, 2, 5 times a power of ten that gives at most `most` steps in `span`.
 pub fn round_step(span: f64, most: f64) -> f64 {
@@ -91,7 +91,7 @@ pub(super) fn draw_axes(
             color_bar(&over, lane, &view);
         }
         if let Ok(level) = levels.get(lane.entity) {
-            meter(&over, lane, level, detail);
+            meter(&over, lane, &level.dbfs, detail);
         }
     }
     Ok(())
@@ -176,7 +176,7 @@ fn color_bar(over: &Painter, lane: &Lane, view: &View) {
 /// Lowest level of the meter, in dBFS.
 const METER_FLOOR_DBFS: f32 = -60.0;
 
-fn meter(over: &Painter, lane: &Lane, level: &Level, detail: Detail) {
+fn meter(over: &Painter, lane: &Lane, level: &dsp::level::Level, detail: Detail) {
     let strip = lane.places.waveform;
     let bar = Rect::from_min_size(pos2(strip.right() + 12.0, strip.top()), vec2(9.0, strip.height()));
     let height = |dbfs: f32| (1.0 - dbfs.max(METER_FLOOR_DBFS) / METER_FLOOR_DBFS).clamp(0.0, 1.0);
@@ -187,14 +187,14 @@ fn meter(over: &Painter, lane: &Lane, level: &Level, detail: Detail) {
         mix(mix(theme::faded(theme::TEAL, 0.55), theme::TEAL, at / 0.6), theme::CORAL, (at - 0.85) / 0.15)
     };
     gradient(over, lit, color);
-    let peak = bar.bottom() - height(level.peak_dbfs) * bar.height();
-    if level.peak_dbfs > METER_FLOOR_DBFS {
-        let color = if level.peak_dbfs >= -0.5 { theme::CORAL } else { theme::FOAM };
+    let peak = bar.bottom() - height(level.held_peak_dbfs) * bar.height();
+    if level.held_peak_dbfs > METER_FLOOR_DBFS {
+        let color = if level.held_peak_dbfs >= -0.5 { theme::CORAL } else { theme::FOAM };
         over.hline(bar.x_range(), peak.clamp(bar.top() + 1.0, bar.bottom()), Stroke::new(2.0, color));
     }
     if detail >= Detail::Medium {
-        let text = if level.peak_dbfs.is_finite() && level.peak_dbfs > -120.0 {
-            format!("{:.0}", level.peak_dbfs).replace('-', "−")
+        let text = if level.held_peak_dbfs > -90.0 {
+            format!("{:.0}", level.held_peak_dbfs).replace('-', "−")
         } else {
             "−∞".to_owned()
         };

@@ -11,7 +11,7 @@ use super::{
     theme,
     view::View,
 };
-use crate::stream::{Connection, ConnectionState, Gap, StreamStats};
+use crate::stream::{Connection, ConnectionState, Gap, Gaps};
 
 /// The colour of a connection's state.
 pub fn state_color(state: ConnectionState) -> Color32 {
@@ -28,13 +28,13 @@ pub(super) fn draw_headers(
     mut contexts: EguiContexts,
     lanes: Res<Lanes>,
     view: Res<View>,
-    streams: Query<(Option<&Connection>, Option<&StreamStats>)>,
+    streams: Query<(Option<&Connection>, Option<&Gaps>)>,
 ) -> Result<(), BevyError> {
     let context = contexts.ctx_mut()?;
     for lane in &lanes.lanes {
-        let Ok((connection, stats)) = streams.get(lane.entity) else { continue };
+        let Ok((connection, gaps)) = streams.get(lane.entity) else { continue };
         let over = context.layer_painter(LayerId::background());
-        for gap in stats.map(|stats| stats.gaps.as_slice()).unwrap_or_default() {
+        for gap in gaps.into_iter().flat_map(Gaps::iter) {
             hatch(&over.with_clip_rect(lane.places.plot), lane, gap);
         }
         let over = over.with_clip_rect(lane.places.header);

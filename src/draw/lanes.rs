@@ -4,9 +4,7 @@ use bevy::prelude::{Entity, Resource};
 use bevy_egui::egui::{Pos2, Rect, pos2, vec2};
 
 use super::view::View;
-
-/// The most lanes on the screen at once.
-pub const MOST_LANES: usize = 16;
+use crate::stream::MAX_STREAMS;
 
 /// One lane as it is drawn in this frame.
 #[derive(Clone, Debug)]
@@ -118,9 +116,9 @@ impl Places {
     }
 }
 
-/// Stacks `count` lanes in `area`, at most [`MOST_LANES`]; none where there is no room to see anything.
+/// Stacks `count` lanes in `area`, at most [`MAX_STREAMS`]; none where there is no room to see anything.
 pub fn stack(area: Rect, count: usize) -> Vec<Places> {
-    let count = count.min(MOST_LANES);
+    let count = count.min(MAX_STREAMS);
     let (side, space) = if area.height() >= 400.0 { (16.0, if count > 6 { 4.0 } else { 12.0 }) } else { (4.0, 2.0) };
     let inner = area.shrink2(vec2(side, side * 0.75));
     let height = (inner.height() - space * (count.max(1) - 1) as f32) / count.max(1) as f32;
@@ -170,7 +168,7 @@ mod tests {
     fn lanes_never_overlap_and_stay_inside() {
         for (width, height) in [(1280.0, 720.0), (1920.0, 1080.0), (640.0, 360.0), (500.0, 900.0)] {
             let area = Rect::from_min_size(pos2(10.0, 20.0), vec2(width, height));
-            for count in 1..=MOST_LANES {
+            for count in 1..=MAX_STREAMS {
                 let places = stack(area, count);
                 assert_eq!(places.len(), count, "{width}x{height}");
                 for pair in places.windows(2) {

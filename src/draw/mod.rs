@@ -19,51 +19,50 @@ pub mod waveform;
 
 use std::time::Duration;
 
-use bevy::{
-    app::MainScheduleOrder,
-    ecs::schedule::ScheduleLabel,
-    prelude::*,
-    render::view::Msaa,
-};
+use bevy::prelude::*;
 use bevy_egui::{
-    EguiOutput, EguiPlugin, EguiPrimaryContextPass,
+    EguiOutput, EguiPrimaryContextPass,
     egui::{Rect, pos2, vec2},
 };
 
-use crate::stream::{Stream, Waveform};
+pub use screenshot::{PictureSaved, screenshot_offscreen, screenshot_window};
+
+use crate::{
+    app::{Draw, FrameClock},
+    config::WindowConfig,
+    stream::{Stream, Waveform},
+};
 use lanes::{Lane, Lanes};
 use plot::{PlotFrame, UploadStats};
 use view::{PlotArea, View};
-
-/// Makes the draw list, after `Update`. Its systems read streams and write only what is drawn.
-#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Draw;
 
 /// What egui paints over the lanes, in its pass.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OverlaySystems;
 
-/// Adds everything that is drawn, panels excepted; with a renderer also the camera.
-pub fn plugin(app: &mut App) {
-    app.init_resource::<View>()
+/// Adds everything that is drawn, panels excepted. With a renderer (and egui's plugin) also the camera and what egui paints.
+pub fn plugin(app: &mut App, window: &WindowConfig) {
+    app.insert_resource(View::new(window))
         .init_resource::<PlotArea>()
         .init_resource::<Lanes>()
         .insert_resource(ClearColor(theme::clear_color()))
-        .init_schedule(Draw)
         .add_plugins(plot::plugin)
         .add_systems(
             Draw,
-            (draw_lanes, (spectrogram::draw_spectrogram, waveform::draw_waveform)).chain(),
+            (draw_lanes, (spectrogram::draw_spectrogram, waveform::draw_waveform), draw_upload_count).chain(),
         );
-    app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Update, Draw);
     if app.get_sub_app(bevy::render::RenderApp).is_some() {
-        app.add_plugins((EguiPlugin::default(), screenshot::plugin)).add_systems(
+        app.add_plugins(screenshot::plugin).add_systems(
             EguiPrimaryContextPass,
             (axes::draw_axes, header::draw_headers, transcript::draw_transcript, navigation::draw_navigation)
                 .chain()
                 .in_set(OverlaySystems),
         );
     }
+}
+
+fn draw_upload_count(stats: Res<UploadStats>, mut clock: ResMut<FrameClock>) {
+    clock.uploaded_bytes = stats.bytes;
 }
 
 /// Lays out the lanes and lets their clocks run.
@@ -101,15 +100,15 @@ fn draw_lanes(
     let places = lanes::stack(area, sorted.len());
     lanes.lanes.clear();
     for (at, (entity, stream, waveform)) in sorted.into_iter().enumerate() {
-        let rate = f64::from(waveform.sample_rate_hz);
-        let kept = waveform.history.range(0);
+        let rate = f64::from(stream.sample_rate_hz);
+        let kept = waveform.history().range(0);
         view.advance(entity, elapsed_secs, kept.start as f64 / rate, kept.end as f64 / rate);
         let Some(&places) = places.get(at) else { continue };
         let right_secs = view.right_secs(entity);
         lanes.lanes.push(Lane {
             entity,
             name: stream.key.to_string(),
-            sample_rate_hz: waveform.sample_rate_hz,
+            sample_rate_hz: stream.sample_rate_hz,
             left_secs: right_secs - view.span_secs,
             right_secs,
             live: view.is_lane_live(entity),

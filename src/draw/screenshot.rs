@@ -1,6 +1,9 @@
 //! The camera, on a window or on an image in memory, and pictures of what it sees as PNG files.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use bevy::{
     camera::RenderTarget,
@@ -17,34 +20,32 @@ use bevy::{
 
 use crate::{Error, Result};
 
-/// Draw into an image of this size in pixels instead of a window; needs no display. Insert it before the app starts.
-#[derive(Resource, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offscreen {
-    /// Width.
-    pub width: u32,
-    /// Height.
-    pub height: u32,
-}
+/// Draw into an image of this size in pixels instead of a window.
+#[derive(Resource, Clone, Copy, Debug)]
+struct Offscreen(UVec2);
 
-/// Save one picture to `path`, `after` the program's start. What becomes of it is told as [`PictureSaved`].
-#[derive(Resource, Clone, Debug, PartialEq, Eq)]
-pub struct PictureRequest {
-    /// Where to write the PNG.
-    pub path: PathBuf,
-    /// When.
-    pub after: Duration,
-}
+/// The picture that is still to be taken.
+#[derive(Resource, Clone, Debug)]
+struct PictureRequest(crate::app::Screenshot);
 
-/// The picture that was asked for, or why there is none.
+/// The picture that was asked for was written, or why it was not.
 #[derive(Message, Clone, Debug)]
-pub struct PictureSaved {
-    /// The file, or the error.
-    pub result: Result<PathBuf>,
-}
+pub struct PictureSaved(pub Result<PathBuf>);
 
-/// What the camera draws on.
+/// The image that the camera draws on, where it is not a window.
 #[derive(Resource, Clone, Debug)]
 struct Canvas(Option<Handle<Image>>);
+
+/// Takes a picture of the window. [`PictureSaved`] tells what became of it.
+pub fn screenshot_window(app: &mut App, screenshot: crate::app::Screenshot) {
+    app.insert_resource(PictureRequest(screenshot));
+}
+
+/// Draws on an image of `size` pixels, which needs no window and no display, and takes a picture of it. Call it before the app
+/// runs. [`PictureSaved`] tells what became of it.
+pub fn screenshot_offscreen(app: &mut App, screenshot: crate::app::Screenshot, size: UVec2) {
+    app.insert_resource(Offscreen(size)).insert_resource(PictureRequest(screenshot));
+}
 
 pub(super) fn plugin(app: &mut App) {
     app.add_message::<PictureSaved>().add_systems(Startup, spawn_camera).add_systems(Update, take_picture);
@@ -53,8 +54,9 @@ pub(super) fn plugin(app: &mut App) {
 fn spawn_camera(mut commands: Commands, offscreen: Option<Res<Offscreen>>, mut images: ResMut<Assets<Image>>) {
     // Lanes and egui smooth their own edges.
     let camera = commands.spawn((Camera2d, Msaa::Off)).id();
-    let canvas = offscreen.map(|size| {
-        let mut image = Image::new_target_texture(size.width, size.height, TextureFormat::Rgba8UnormSrgb, None);
+    let canvas = offscreen.map(|offscreen| {
+        let Offscreen(size) = *offscreen;
+        let mut image = Image::new_target_texture(size.x, size.y, TextureFormat::Rgba8UnormSrgb, None);
         image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
         images.add(image)
     });
@@ -71,15 +73,18 @@ fn take_picture(
     time: Res<Time<Real>>,
 ) {
     let (Some(request), Some(canvas)) = (request, canvas) else { return };
-    if time.elapsed() < request.after {
+    if time.elapsed() < request.0.after {
         return;
     }
-    let path = request.path.clone();
+    let path = request.0.path.clone();
     commands.remove_resource::<PictureRequest>();
     let shot = canvas.0.clone().map(Screenshot::image).unwrap_or_else(Screenshot::primary_window);
     commands.spawn(shot).observe(move |captured: On<ScreenshotCaptured>, mut saved: MessageWriter<PictureSaved>| {
         let result = save(&captured.image, &path).map(|()| path.clone());
-        saved.write(PictureSaved { result });
+        if let Err(error) = &result {
+            error!("{error}");
+        }
+        saved.write(PictureSaved(result));
     });
 }
 
@@ -87,7 +92,7 @@ fn take_picture(
 ///
 /// # Errors
 /// What the system says of the path; [`Internal`](crate::ErrorKind::Internal) for an image that is not 8-bit colour.
-fn save(image: &Image, path: &std::path::Path) -> Result<()> {
+fn save(image: &Image, path: &Path) -> Result<()> {
     let (width, height) = (image.width(), image.height());
     let swap = match image.texture_descriptor.format {
         TextureFormat::Bgra8Unorm | TextureFormat::Bgra8UnormSrgb => true,

@@ -1,5 +1,7 @@
 //! The scrolling spectrogram: which columns a lane shows, and what its shader must know.
 
+use std::ops::Range;
+
 use bevy::{math::vec2, prelude::*};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     plot::{GpuGeneration, PlotFrame, Quad, RingKind, SpectrogramUniform, UploadStats, WIDEST_RING},
     view::{FrequencyAxis, View},
 };
-use crate::stream::{ColumnHistory, Spectrogram};
+use crate::stream::{Spectrogram, history::ColumnHistory};
 
 /// Where columns lie in time: column `c` covers samples `[c * hop, c * hop + fft_size)` and is drawn, `hop` wide, at its middle.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,17 +52,17 @@ pub(super) fn draw_spectrogram(
     feed.begin(generation.get(), |entity| lanes.get(entity).is_some());
     for lane in &lanes.lanes {
         let Ok(spectrogram) = streams.get(lane.entity) else { continue };
-        let history = &spectrogram.history;
+        let history = spectrogram.history();
         let rect = lanes.pixels(lane.places.spectrogram);
         let capacity = ring_capacity(f64::from(rect[2]), WIDEST_RING);
         let clock = ColumnClock {
-            hop: spectrogram.hop,
-            fft_size: spectrogram.fft_size,
+            hop: spectrogram.hop() as u32,
+            fft_size: spectrogram.fft_size() as u32,
             sample_rate_hz: lane.sample_rate_hz,
         };
         let visible = visible_columns(history, clock, lane, f64::from(rect[2]), capacity);
         let kind = RingKind::Columns { bins: history.bins() as u32 };
-        let copy = |part: std::ops::Range<u64>, bytes: &mut [u8]| {
+        let copy = |part: Range<u64>, bytes: &mut [u8]| {
             let bytes_per_column = kind.entry_bytes() as usize;
             for (first, values) in history.runs(visible.level, part.clone()) {
                 let values: &[u8] = bytemuck::cast_slice(values);
@@ -84,7 +86,7 @@ pub(super) fn draw_spectrogram(
             bins: history.bins() as u32,
             axis: view.frequency_axis as u32,
             ramp: view.ramp.row(),
-            hz_per_bin: lane.sample_rate_hz as f32 / spectrogram.fft_size as f32,
+            hz_per_bin: lane.sample_rate_hz as f32 / spectrogram.fft_size() as f32,
             top_hz: lane.top_hz(&view) as f32,
             low_hz: FrequencyAxis::LOW_HZ as f32,
             floor_db: view.floor_dbfs,

@@ -15,7 +15,10 @@ use super::{
     theme,
     view::View,
 };
-use crate::recognise::transcript::{Token, Transcript};
+use crate::{
+    recognise::transcript::{Token, Transcript},
+    stream::LaneTranscript,
+};
 
 /// Rows in which labels are stacked where they would touch.
 const ROWS: usize = 3;
@@ -60,11 +63,12 @@ pub(super) fn draw_transcript(
     mut contexts: EguiContexts,
     lanes: Res<Lanes>,
     view: Res<View>,
-    transcripts: Query<&Transcript>,
+    transcripts: Query<&LaneTranscript>,
 ) -> Result<(), BevyError> {
     let context = contexts.ctx_mut()?;
     for lane in &lanes.lanes {
-        let Ok(transcript) = transcripts.get(lane.entity) else { continue };
+        let Ok(LaneTranscript(report)) = transcripts.get(lane.entity) else { continue };
+        let transcript = &report.transcript;
         let over = context.layer_painter(LayerId::background());
         labels(&over.with_clip_rect(lane.places.plot), lane, transcript);
         if view.captions {
@@ -94,7 +98,7 @@ fn labels(over: &Painter, lane: &Lane, transcript: &Transcript) {
         let reach = Rect::from_min_max(pos2(from, lane.places.plot.top()), pos2(to, lane.places.plot.bottom()));
         over.rect_filled(reach, 0.0, theme::faded(edge, 0.07));
 
-        let label = over.layout_no_wrap(token.clone(), FontId::proportional(size), theme::faded(ink, solid));
+        let label = over.layout_no_wrap(token.to_string(), FontId::proportional(size), theme::faded(ink, solid));
         let width = label.size().x + 2.0 * padding.x;
         let left = (from + to) / 2.0 - width / 2.0;
         let row = rows.place(left, left + width + 4.0).filter(|&row| row < most_rows);
@@ -141,7 +145,7 @@ fn caption(over: &Painter, lane: &Lane, transcript: &Transcript) {
         let dim = fresh * 0.86f32.powi(age as i32).max(0.3);
         let ink = if word.last { theme::FOAM } else { theme::MIST };
         let format = TextFormat::simple(FontId::proportional(size), theme::faded(ink, dim));
-        let galley = over.layout_job(LayoutJob::single_section(word.token.token.clone(), format));
+        let galley = over.layout_job(LayoutJob::single_section(word.token.token.to_string(), format));
         let left = right - galley.size().x;
         if left < leftmost {
             break;

@@ -6,6 +6,7 @@ use bevy::prelude::{Entity, Resource};
 use bevy_egui::egui::Rect;
 
 use super::theme::Ramp;
+use crate::config::WindowConfig;
 
 /// How far one can zoom: seconds across a lane.
 pub const SPAN_SECS: RangeInclusive<f64> = 0.25..=43_200.0;
@@ -142,6 +143,16 @@ impl Default for View {
 }
 
 impl View {
+    /// The view that the settings ask for.
+    pub fn new(window: &WindowConfig) -> Self {
+        Self {
+            span_secs: f64::from(window.span_secs),
+            floor_dbfs: window.floor_db,
+            ceiling_dbfs: window.ceiling_db,
+            ..Self::default()
+        }
+    }
+
     /// Whether every lane shows the present.
     pub fn is_live(&self) -> bool {
         self.held.is_empty()

@@ -45,7 +45,7 @@ pub(super) fn draw_waveform(
     feed.begin(generation.get(), |entity| lanes.get(entity).is_some());
     for lane in &lanes.lanes {
         let Ok(waveform) = streams.get(lane.entity) else { continue };
-        let history = &waveform.history;
+        let history = waveform.history();
         let rect = lanes.pixels(lane.places.waveform);
         let capacity = ring_capacity(f64::from(rect[2]), WIDEST_RING);
         let rate = f64::from(lane.sample_rate_hz);
