@@ -1,0 +1,28 @@
+//! `seseragi models`.
+
+use super::{
+    model_store,
+    output::{Stop, complain, line, table},
+};
+use crate::models::ModelInfo;
+
+/// Lists the models; one that cannot be read is told on the standard error.
+pub(super) fn list() -> Result<(), Stop> {
+    let models = model_store()?.list();
+    let mut rows = vec![["NAME", "MADE ON", "WHERE", "WORDS"].map(str::to_owned).to_vec()];
+    let mut failed = None;
+    for ModelInfo { name, path, is_shipped, card } in models {
+        match card {
+            Ok(card) => {
+                let place = if is_shipped { "shipped".to_owned() } else { path.display().to_string() };
+                rows.push(vec![name, card.created, place, card.tokens.join(" ")]);
+            }
+            Err(error) => {
+                complain(&error);
+                failed = Some(Stop::Told(error.kind));
+            }
+        }
+    }
+    table(&rows).iter().try_for_each(|row| line(row))?;
+    failed.map_or(Ok(()), Err)
+}
