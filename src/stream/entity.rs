@@ -172,7 +172,7 @@ pub(crate) fn plugin(app: &mut App) {
 pub(crate) fn connect(app: &mut App, engine: Engine, tasks: EngineTasks) {
     let EngineTasks { arrived, recognise_task, train_task } = tasks;
     app.insert_resource(Arrivals(arrived)).insert_resource(engine.clone());
-    crate::recognise::mirror::connect(app, recognise_task);
+    crate::recognise::mirror::connect(app, &engine, recognise_task);
     crate::train::mirror::connect(app, &engine, train_task);
 }
 

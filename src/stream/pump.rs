@@ -15,7 +15,7 @@ use super::{
     outage::Outage,
 };
 use crate::{
-    Error, Result,
+    Error, Result, Text,
     config::{Config, StreamConfig},
     dsp::{
         level::{Level, LevelMeter},
@@ -380,7 +380,7 @@ impl Pump {
 
     fn enter(&mut self, state: ConnectionState, reason: Option<&str>, now: Instant) {
         let at_secs = now.saturating_duration_since(self.settings.started).as_secs_f64();
-        let reason: Option<Arc<str>> = reason.map(Into::into);
+        let reason: Option<Text> = reason.map(Into::into);
         self.connection = self.connection.moved_to(state, at_secs, reason.clone());
         let stream = self.settings.key.clone();
         self.out.events.publish(Event::Connection { stream, state, at_secs, reason });
