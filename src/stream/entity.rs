@@ -7,7 +7,8 @@ use bevy::{ecs::query::QueryData, prelude::*, tasks::Task};
 use super::{
     Connection, Gap, PumpReport, StreamIntent, StreamKey, StreamStats,
     analysis::StreamBatch,
-    history::{ColumnHistory, SoundHistory},
+    history::ColumnHistory,
+    peaks::SoundHistory,
 };
 use crate::{
     Error,

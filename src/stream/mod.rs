@@ -1,6 +1,7 @@
 //! The stream: an entity that outlives its source, its models and every drawn frame.
 
 mod analysis;
+pub mod blocks;
 mod connection;
 mod convert;
 mod entity;
@@ -8,6 +9,7 @@ pub mod history;
 mod intent;
 mod key;
 mod outage;
+pub mod peaks;
 mod pump;
 mod timeline;
 
