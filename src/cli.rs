@@ -13,9 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use run::{RunOptions, Screenshot};
-
-use crate::{Error, ErrorKind, Result, config, models::ModelStore};
+use crate::{ErrorKind, app};
 use output::{Stop, complain};
 
 const AFTER_HELP: &str = "\
@@ -68,11 +66,11 @@ enum Command {
     Models,
 }
 
-/// The program: reads the command line and does what it says. `run` is what listens and shows.
-pub fn main(run: impl FnOnce(RunOptions) -> Result<()>) -> ExitCode {
+/// The program: reads the command line and does what it says.
+pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run))) {
-        Command::Run(args) => args.into_options().and_then(run).map_err(Stop::from),
+        Command::Run(args) => args.into_options().and_then(app::run).map_err(Stop::from),
         Command::Devices => devices::list(),
         Command::Train(args) => train::train(args),
         Command::Evaluate(args) => evaluate::evaluate(args),
@@ -100,11 +98,6 @@ fn status(kind: ErrorKind) -> u8 {
         ErrorKind::Unavailable => 6,
         ErrorKind::Permission => 7,
     }
-}
-
-/// The shipped models and the user's own.
-fn model_store() -> Result<ModelStore, Error> {
-    Ok(ModelStore::new(config::assets_dir()?.join("models"), config::data_dir()?.join("models")))
 }
 
 #[cfg(test)]

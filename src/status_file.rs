@@ -31,8 +31,8 @@ pub struct StatusFile {
 impl StatusFile {
     /// Writes the status to `path` now, and then each second. A path that cannot be written is an error here; one that stops being
     /// writable later is said in the log, once until something else is wrong.
-    pub fn start(engine: Engine, path: PathBuf, now: Instant) -> Result<Self> {
-        write(&engine, &path, now)?;
+    pub fn start(path: PathBuf, engine: Engine) -> Result<Self> {
+        write(&engine, &path, Instant::now())?;
         let (end, ending) = sync_channel::<()>(0);
         let (done, ended) = sync_channel(1);
         spawn_thread("status file", move || {

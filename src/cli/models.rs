@@ -1,14 +1,11 @@
 //! `seseragi models`.
 
-use super::{
-    model_store,
-    output::{Stop, complain, line, table},
-};
-use crate::models::ModelInfo;
+use super::output::{Stop, complain, line, table};
+use crate::models::{ModelInfo, ModelStore};
 
 /// Lists the models; one that cannot be read is told on the standard error.
 pub(super) fn list() -> Result<(), Stop> {
-    let models = model_store()?.list();
+    let models = ModelStore::standard()?.list();
     let mut rows = vec![["NAME", "MADE ON", "WHERE", "WORDS"].map(str::to_owned).to_vec()];
     let mut failed = None;
     for ModelInfo { name, path, is_shipped, card } in models {

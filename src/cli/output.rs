@@ -40,8 +40,13 @@ pub(super) fn json_line(value: &impl serde::Serialize) -> Result<(), Stop> {
 
 /// Tells the user of an error.
 pub(super) fn complain(error: &Error) {
-    // Where even this cannot be written, the exit status still tells.
-    let _ = writeln!(io::stderr(), "seseragi: {error}");
+    note(&error.message);
+}
+
+/// Tells the user something beside the results.
+pub(super) fn note(text: &str) {
+    // Where even this cannot be written, nobody is there to be told.
+    let _ = writeln!(io::stderr(), "seseragi: {text}");
 }
 
 /// Rows in columns as wide as they need to be, two blanks apart.

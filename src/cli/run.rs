@@ -4,12 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::args::secs;
+use super::{args::secs, output::note};
 use crate::{
     Error, Result,
+    app::{RunOptions, Screenshot, has_display},
     config::{Config, LaneConfig},
     source::SourceSpec,
     stream::MAX_STREAMS,
+    train::trainer::TrainSpec,
 };
 
 /// What `run` takes.
@@ -47,37 +49,16 @@ pub(super) struct RunArgs {
     config: Option<PathBuf>,
 }
 
-/// What to run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunOptions {
-    /// The settings, with the flags already over them.
-    pub config: Config,
-    /// Whether there is no window.
-    pub is_headless: bool,
-    /// Whether training on `config.train` starts at once.
-    pub trains_at_start: bool,
-    /// A picture to be taken.
-    pub screenshot: Option<Screenshot>,
-    /// When to end.
-    pub exit_after: Option<Duration>,
-    /// Where to write the status each second.
-    pub status_json: Option<PathBuf>,
-}
-
-/// A picture to be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Screenshot {
-    /// The PNG file.
-    pub path: PathBuf,
-    /// How long after the start.
-    pub after: Duration,
-}
-
 impl RunArgs {
     /// The settings with these flags over them.
     pub fn into_options(self) -> Result<RunOptions> {
         let config = Config::load(self.config.as_deref())?;
-        self.over(config)
+        let mut options = self.over(config)?;
+        if !options.is_headless && !has_display() {
+            options.is_headless = true;
+            note("there is no display, so it runs without a window; --screenshot PATH saves a picture of what it would show");
+        }
+        Ok(options)
     }
 
     fn over(self, mut config: Config) -> Result<RunOptions> {
@@ -88,14 +69,12 @@ impl RunArgs {
         if let Some(port) = self.port {
             (config.server.is_on, config.server.port) = (true, port);
         }
-        let trains_at_start = self.train.is_some();
-        if let Some(dataset) = self.train {
-            config.train.dataset = dataset;
-        }
+        let trains = self.train.is_some();
+        config.train.dataset = self.train.unwrap_or(config.train.dataset);
         Ok(RunOptions {
-            config,
             is_headless: self.headless,
-            trains_at_start,
+            train: trains.then(|| TrainSpec::from(&config.train)),
+            config,
             screenshot: self.screenshot.map(|path| Screenshot { path, after: self.after }),
             exit_after: self.exit_after,
             status_json: self.status_json,
@@ -142,7 +121,7 @@ mod tests {
     fn without_flags_the_settings_hold() {
         let plain = options(&[]);
         assert_eq!(plain.config, Config::default());
-        assert_eq!((plain.is_headless, plain.trains_at_start, plain.screenshot), (false, false, None));
+        assert!(!plain.is_headless && plain.train.is_none() && plain.screenshot.is_none());
     }
 
     #[test]
@@ -151,9 +130,11 @@ mod tests {
             "--headless", "--train", "words", "--screenshot", "x.png", "--after", "2.5", "--exit-after", "9", "--port", "0",
             "--status-json", "s.json", "--source", "mic:pulseaudio:desk",
         ]);
-        assert!(all.is_headless && all.trains_at_start);
-        assert_eq!(all.config.train.dataset, "words");
-        assert_eq!(all.screenshot, Some(Screenshot { path: "x.png".into(), after: Duration::from_millis(2500) }));
+        assert!(all.is_headless);
+        let spec = all.train.unwrap();
+        assert_eq!((&*spec.dataset_name, spec.epochs), ("words", Config::default().train.epochs));
+        let screenshot = all.screenshot.unwrap();
+        assert_eq!((screenshot.path, screenshot.after), ("x.png".into(), Duration::from_millis(2500)));
         assert_eq!((all.exit_after, all.config.server.port), (Some(Duration::from_secs(9)), 0));
         assert_eq!(all.status_json, Some("s.json".into()));
         assert_eq!(all.config.lanes[0].source.to_string(), "mic:pulseaudio:desk");

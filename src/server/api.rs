@@ -1,9 +1,6 @@
 //! What is asked and what is answered. Every handler forwards to the engine and waits for nothing.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::{
     Json,
@@ -97,12 +94,12 @@ impl StartRequest {
     fn into_spec(self, config: &TrainConfig) -> TrainSpec {
         let defaults = TrainSpec::from(config);
         TrainSpec {
-            model: self.model_name.unwrap_or(defaults.model),
-            dataset: self.dataset_name.unwrap_or(defaults.dataset),
+            model_name: self.model_name.unwrap_or(defaults.model_name),
+            dataset_name: self.dataset_name.unwrap_or(defaults.dataset_name),
             epochs: self.epochs.unwrap_or(defaults.epochs),
             batch_size: self.batch_size.unwrap_or(defaults.batch_size),
             learning_rate: self.learning_rate.or(defaults.learning_rate),
-            resume: self.resume_from_checkpoint.unwrap_or(defaults.resume),
+            resume_from_checkpoint: self.resume_from_checkpoint.unwrap_or(defaults.resume_from_checkpoint),
             ..defaults
         }
     }
@@ -135,8 +132,7 @@ pub(super) async fn resume_training(State(shared): State<Shared>) -> Taken {
 
 fn command_training(engine: &Engine, intent: TrainingIntent) -> Taken {
     engine.command_training(intent)?;
-    let run: Arc<str> = engine.trainer().progress().run.clone();
-    taken(json!({ "run": run }))
+    taken(json!({ "run": engine.trainer().progress().run }))
 }
 
 type Key = Result<Path<String>, PathRejection>;
@@ -239,11 +235,12 @@ mod tests {
             r#"{"model_name":"m","dataset_name":"/d","epochs":3,"batch_size":4,"learning_rate":0.5,"resume_from_checkpoint":true}"#,
         )
         .unwrap();
-        assert_eq!((&*spec_all.model, &*spec_all.dataset, spec_all.epochs, spec_all.batch_size), ("m", "/d", 3, 4));
-        assert_eq!((spec_all.learning_rate, spec_all.resume), (Some(0.5), true));
+        assert_eq!((&*spec_all.model_name, &*spec_all.dataset_name, spec_all.epochs, spec_all.batch_size), ("m", "/d", 3, 4));
+        assert_eq!((spec_all.learning_rate, spec_all.resume_from_checkpoint), (Some(0.5), true));
         let defaults = spec("{}").unwrap();
-        assert_eq!((&defaults.model, &defaults.dataset), (&config.model, &config.dataset));
-        assert_eq!((defaults.epochs, defaults.batch_size, defaults.resume), (config.epochs, config.batch_size, false));
+        assert_eq!((&defaults.model_name, &defaults.dataset_name), (&config.model, &config.dataset));
+        assert_eq!((defaults.epochs, defaults.batch_size), (config.epochs, config.batch_size));
+        assert!(!defaults.resume_from_checkpoint);
         assert!(spec(r#"{"model":"m"}"#).unwrap_err().to_string().contains("unknown field `model`"));
         assert!(spec(r#"{"epochs":-1}"#).is_err());
     }
