@@ -61,7 +61,7 @@ fn a_listener_that_does_not_read_holds_up_nobody() {
     let mut idle = Listener::open(served.addr(), "", None);
     let mut busy = Listener::open(served.addr(), "", None);
     // More than the sockets' buffers hold, so that the idle one falls behind the ring.
-    let text: std::sync::Arc<str> = "x".repeat(4_096).into();
+    let text: seseragi::Text = "x".repeat(4_096).into();
     let total = 4 * EventHub::CAPACITY;
     for _ in 0..total {
         served.engine.events().publish(Event::ModelSaved { model: text.clone() });
