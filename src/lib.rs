@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod link;
+pub mod models;
 pub mod recognise;
 pub mod server;
 pub mod source;

@@ -82,7 +82,7 @@ impl Analysis {
 
     /// Columns that wait to be taken.
     pub fn pending_columns(&self) -> usize {
-        self.pending.columns.len() / self.stft.bins()
+        self.pending.columns.len() / self.stft.config().bins()
     }
 
     /// What has come together since the last taking, if there is a column in it.

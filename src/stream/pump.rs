@@ -24,7 +24,7 @@ use crate::{
     event::{Event, EventHub},
     link::{Latest, LinkReceiver, LinkSender},
     recognise::lanes::{LaneMessage, LaneMessageKind},
-    source::{self, Delivery, Intake, Source, SourceSpec, SourceState},
+    source::{Delivery, Format, Intake, Source, SourceSpec, SourceState},
     task::{Job, Next},
 };
 
@@ -136,8 +136,12 @@ pub struct PumpOutputs {
     pub events: EventHub,
 }
 
+/// How a pump opens what fills its stream.
+pub type Opener = Box<dyn FnMut(&SourceSpec, Instant) -> Result<Box<dyn Source>> + Send>;
+
 /// Fills one stream.
 pub struct Pump {
+    opener: Opener,
     settings: StreamSettings,
     orders: LinkReceiver<StreamCommand>,
     out: PumpOutputs,
@@ -162,10 +166,16 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// A pump with a closed source.
-    pub fn new(settings: StreamSettings, orders: LinkReceiver<StreamCommand>, out: PumpOutputs) -> Result<Self> {
+    /// A pump with a closed source, which `opener` will open.
+    pub fn new(
+        settings: StreamSettings,
+        opener: Opener,
+        orders: LinkReceiver<StreamCommand>,
+        out: PumpOutputs,
+    ) -> Result<Self> {
         let started = settings.started;
         Ok(Self {
+            opener,
             analysis: Analysis::new(&settings.stft, settings.sample_rate_hz)?,
             connection: out.report.load().connection.clone(),
             settings,
@@ -243,7 +253,7 @@ impl Pump {
     }
 
     fn open(&mut self, now: Instant) {
-        match source::open(&self.settings.source, now) {
+        match (self.opener)(&self.settings.source, now) {
             Ok(source) => {
                 self.source = Some(source);
                 self.last_delivery = now;
@@ -306,7 +316,7 @@ impl Pump {
         }
     }
 
-    fn take_block(&mut self, samples: &[f32], format: source::Format, captured: Instant, now: Instant) {
+    fn take_block(&mut self, samples: &[f32], format: Format, captured: Instant, now: Instant) {
         if !self.converter.as_ref().is_some_and(|converter| converter.fits(format.sample_rate_hz, format.channels)) {
             if let Some(mut old) = self.converter.take() {
                 old.finish(&mut self.fresh);
@@ -475,3 +485,7 @@ impl Job for Pump {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;
