@@ -2,18 +2,20 @@
 
 mod args;
 mod devices;
-mod evaluate;
+mod learn;
 mod models;
 mod output;
 mod run;
-mod train;
 mod transcribe;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{ErrorKind, app};
+use crate::{
+    ErrorKind, app,
+    train::command::{EvaluateArgs, TrainArgs},
+};
 use output::{Stop, complain};
 
 const AFTER_HELP: &str = "\
@@ -57,9 +59,9 @@ enum Command {
     /// List the microphones
     Devices,
     /// Train a model and save it
-    Train(train::TrainArgs),
+    Train(TrainArgs),
     /// Tell how well a model does on a dataset
-    Evaluate(evaluate::EvaluateArgs),
+    Evaluate(EvaluateArgs),
     /// Write down what is said in sound files
     Transcribe(transcribe::TranscribeArgs),
     /// List the models
@@ -72,9 +74,9 @@ pub fn main() -> ExitCode {
     let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run))) {
         Command::Run(args) => args.into_options().and_then(app::run).map_err(Stop::from),
         Command::Devices => devices::list(),
-        Command::Train(args) => train::train(args),
-        Command::Evaluate(args) => evaluate::evaluate(args),
-        Command::Transcribe(args) => transcribe::transcribe(args),
+        Command::Train(args) => learn::train(&args),
+        Command::Evaluate(args) => learn::evaluate(&args),
+        Command::Transcribe(args) => transcribe::run(&args),
         Command::Models => models::list(),
     };
     match done {

@@ -20,7 +20,8 @@ pub(super) struct RunArgs {
     /// Run without a window; everything else works the same
     #[arg(long)]
     pub headless: bool,
-    /// What to listen to: demo, mic, mic:ID (see `seseragi devices`) or file:PATH; given several times, a lane each
+    /// What to listen to: demo, mic, mic:ID (see `seseragi devices`), file:PATH, loop:PATH (over and over) or fast:PATH (as fast
+    /// as possible); given several times, a lane each
     #[arg(long, value_name = "SOURCE")]
     source: Vec<SourceSpec>,
     /// Start training at once, on `demo` or a folder with one folder of recordings a word
@@ -56,7 +57,9 @@ impl RunArgs {
         let mut options = self.over(config)?;
         if !options.is_headless && !has_display() {
             options.is_headless = true;
-            note("there is no display, so it runs without a window; --screenshot PATH saves a picture of what it would show");
+            note(
+                "there is no display, so it runs without a window; --screenshot PATH saves a picture of what it would show",
+            );
         }
         Ok(options)
     }
@@ -89,7 +92,8 @@ fn lanes(sources: &[SourceSpec], configured: &[LaneConfig]) -> Result<Vec<LaneCo
     }
     let mut lanes: Vec<LaneConfig> = Vec::new();
     for (i, source) in sources.iter().enumerate() {
-        let like = configured.get(i).or(configured.last()).ok_or_else(|| Error::internal("the settings have no lane"))?;
+        let like =
+            configured.get(i).or(configured.last()).ok_or_else(|| Error::internal("the settings have no lane"))?;
         let mut lane = LaneConfig { source: source.clone(), is_open: true, ..like.clone() };
         if i >= configured.len() {
             let taken = |key: &str| configured.iter().chain(&lanes).any(|lane| lane.key.as_str() == key);
@@ -127,8 +131,21 @@ mod tests {
     #[test]
     fn flags_win_over_the_settings() {
         let all = options(&[
-            "--headless", "--train", "words", "--screenshot", "x.png", "--after", "2.5", "--exit-after", "9", "--port", "0",
-            "--status-json", "s.json", "--source", "mic:pulseaudio:desk",
+            "--headless",
+            "--train",
+            "words",
+            "--screenshot",
+            "x.png",
+            "--after",
+            "2.5",
+            "--exit-after",
+            "9",
+            "--port",
+            "0",
+            "--status-json",
+            "s.json",
+            "--source",
+            "mic:pulseaudio:desk",
         ]);
         assert!(all.is_headless);
         let spec = all.train.unwrap();

@@ -235,7 +235,10 @@ mod tests {
             r#"{"model_name":"m","dataset_name":"/d","epochs":3,"batch_size":4,"learning_rate":0.5,"resume_from_checkpoint":true}"#,
         )
         .unwrap();
-        assert_eq!((&*spec_all.model_name, &*spec_all.dataset_name, spec_all.epochs, spec_all.batch_size), ("m", "/d", 3, 4));
+        assert_eq!(
+            (&*spec_all.model_name, &*spec_all.dataset_name, spec_all.epochs, spec_all.batch_size),
+            ("m", "/d", 3, 4)
+        );
         assert_eq!((spec_all.learning_rate, spec_all.resume_from_checkpoint), (Some(0.5), true));
         let defaults = spec("{}").unwrap();
         assert_eq!((&defaults.model_name, &defaults.dataset_name), (&config.model, &config.dataset));

@@ -59,7 +59,10 @@ from_rejection!(JsonRejection, PathRejection, QueryRejection);
 /// A path that is not served.
 pub(super) async fn no_such_path(method: Method, uri: Uri) -> ApiError {
     let path = uri.path();
-    ApiError::new(StatusCode::NOT_FOUND, format!("there is no {method} {path}; GET /api/status says how everything stands"))
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        format!("there is no {method} {path}; GET /api/status says how everything stands"),
+    )
 }
 
 /// A path that is served, but not with this method.

@@ -64,7 +64,10 @@ pub(super) async fn listen(
 fn first_after(headers: &HeaderMap, newest: u64) -> Result<u64, ApiError> {
     let Some(value) = headers.get("last-event-id") else { return Ok(newest) };
     let Some(after) = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()) else {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "Last-Event-ID is no number: send the id of an event, or nothing"));
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "Last-Event-ID is no number: send the id of an event, or nothing",
+        ));
     };
     // An id from the future is one of an earlier start of the program, whose ids began at 1 as well: all of ours are new to it.
     Ok(if after > newest { 0 } else { after })
@@ -108,7 +111,8 @@ impl Listener {
         if missed > 0 {
             self.ready.push_back(Event::default().event("missed").data(format!("{{\"missed\":{missed}}}")));
         }
-        let wanted = records.iter().filter(|record| self.stream.is_none() || record.event.stream() == self.stream.as_ref());
+        let wanted =
+            records.iter().filter(|record| self.stream.is_none() || record.event.stream() == self.stream.as_ref());
         self.ready.extend(wanted.filter_map(|record| {
             // A record is plain data; if it could not be written as JSON, the hole in the ids would show it.
             Event::default().id(record.id.to_string()).json_data(&**record).ok()

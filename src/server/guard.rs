@@ -62,7 +62,9 @@ mod tests {
         for host in ["localhost", "LocalHost:8750", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8750"] {
             assert!(passes(false, &[(header::HOST, host)]), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1:80:x", "[::1]x", "", "::1"] {
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1:80:x", "[::1]x", "", "::1"]
+        {
             assert!(!passes(true, &[(header::HOST, host)]), "{host}");
         }
         assert!(!passes(true, &[]));
@@ -81,7 +83,10 @@ mod tests {
         ] {
             let headers = [host.clone(), (header::ORIGIN, origin)];
             assert_eq!(passes(false, &headers), may_change, "{origin}");
-            assert!(passes(true, &headers), "{origin}: without a CORS header the browser keeps the answer from the page");
+            assert!(
+                passes(true, &headers),
+                "{origin}: without a CORS header the browser keeps the answer from the page"
+            );
         }
     }
 }

@@ -109,7 +109,8 @@ fn one_bad_file_does_not_keep_the_others_from_being_read() {
     let ended = program.run(&[&["transcribe", "--json"], &files[..]].concat());
     assert_ne!(ended.status, 0);
     for bad in [&missing, &empty, &text] {
-        let told = ended.err.lines().filter(|line| line.starts_with("seseragi: ") && line.contains(bad.to_str().unwrap()));
+        let told =
+            ended.err.lines().filter(|line| line.starts_with("seseragi: ") && line.contains(bad.to_str().unwrap()));
         assert_eq!(told.count(), 1, "{} in {}", bad.display(), ended.err);
     }
     let lines: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -53,7 +53,8 @@ pub fn send_raw(addr: SocketAddr, text: &[u8]) -> Option<Reply> {
 /// A request with headers of one's own choice (`Name: value\r\n`) and a body.
 pub fn request(addr: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Reply {
     let length = body.len();
-    let text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    let text =
+        format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
     send_raw(addr, text.as_bytes()).unwrap_or_else(|| panic!("no reply to {method} {path}"))
 }
 

@@ -2,8 +2,8 @@
 
 use std::{io::Write, net::TcpStream, time::Duration};
 
-use seseragi::{ErrorKind, server::Server, stream::ConnectionState};
 use serde_json::{Value, json};
+use seseragi::{ErrorKind, server::Server, stream::ConnectionState};
 
 use crate::{
     client::{get, post, post_json, request, send_raw},
@@ -18,7 +18,9 @@ fn stream(served: &Served) -> Value {
 fn the_status_has_the_keys_of_the_contract() {
     let served = Served::start();
     let status = get(served.addr(), "/api/status").json();
-    for key in ["version", "uptime_secs", "is_training", "realtime_running", "streams", "training", "frames", "tasks", "links"] {
+    for key in
+        ["version", "uptime_secs", "is_training", "realtime_running", "streams", "training", "frames", "tasks", "links"]
+    {
         assert!(status.get(key).is_some(), "{key} is not in {status}");
     }
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
@@ -26,12 +28,27 @@ fn the_status_has_the_keys_of_the_contract() {
     assert_eq!(status["training"], Value::Null);
     let stream = &status["streams"][0];
     for key in [
-        "key", "source", "connection", "history", "sample_rate_hz", "samples_in", "samples_lost", "xruns", "gaps", "columns",
-        "level_dbfs", "model", "partial", "tokens",
+        "key",
+        "source",
+        "connection",
+        "history",
+        "sample_rate_hz",
+        "samples_in",
+        "samples_lost",
+        "xruns",
+        "gaps",
+        "columns",
+        "level_dbfs",
+        "model",
+        "partial",
+        "tokens",
     ] {
         assert!(stream.get(key).is_some(), "{key} is not in {stream}");
     }
-    assert_eq!((&stream["key"], &stream["source"], &stream["connection"]), (&json!("main"), &json!("demo"), &json!("idle")));
+    assert_eq!(
+        (&stream["key"], &stream["source"], &stream["connection"]),
+        (&json!("main"), &json!("demo"), &json!("idle"))
+    );
     for key in ["drawn", "fps", "p99_millis"] {
         assert!(status["frames"].get(key).is_some(), "{key}");
     }
@@ -86,7 +103,15 @@ fn training_is_started_once_paused_resumed_and_stopped() {
     wait_for("a step", limit, || progress()["current_step"].as_u64() > Some(0));
     let running = progress();
     assert_eq!((&running["is_training"], &running["run"]), (&json!(true), &json!("words")));
-    for key in ["current_epoch", "current_loss", "current_learning_rate", "progress", "total_epochs", "total_steps", "server_time"] {
+    for key in [
+        "current_epoch",
+        "current_loss",
+        "current_learning_rate",
+        "progress",
+        "total_epochs",
+        "total_steps",
+        "server_time",
+    ] {
         assert!(running[key].as_f64().unwrap() > 0.0, "{key} in {running}");
     }
 
@@ -118,7 +143,8 @@ fn a_run_that_cannot_be_is_refused_with_what_is_allowed() {
         assert_eq!(reply.status, status, "{body}: {}", reply.body);
         assert!(reply.detail().contains(says), "{body}: {}", reply.detail());
     }
-    let untyped = request(served.addr(), "POST", "/api/train/start", "Host: localhost\r\nContent-Type: text/plain\r\n", "{}");
+    let untyped =
+        request(served.addr(), "POST", "/api/train/start", "Host: localhost\r\nContent-Type: text/plain\r\n", "{}");
     assert_eq!(untyped.status, 415, "{}", untyped.detail());
     let large = start(&format!("{{\"model_name\": \"{}\"}}", "x".repeat(64 * 1024)));
     assert_eq!(large.status, 413, "{}", large.detail());
@@ -191,7 +217,9 @@ fn a_page_from_elsewhere_may_not_change_anything() {
         let headers = format!("Host: localhost:{port}\r\nOrigin: {origin}\r\n");
         request(served.addr(), "POST", "/api/streams/main/open", &headers, "").status
     };
-    for origin in ["http://evil.example", "null", "http://localhost:1", "https://localhost", "http://localhost.evil.example"] {
+    for origin in
+        ["http://evil.example", "null", "http://localhost:1", "https://localhost", "http://localhost.evil.example"]
+    {
         assert_eq!(start(origin), 403, "{origin}");
     }
     assert_eq!(stream(&served)["connection"], "idle");
