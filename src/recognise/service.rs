@@ -155,7 +155,7 @@ impl RecogniserHandle {
     fn refresh(&self, change: impl FnOnce(&mut ModelOffer)) -> Result<()> {
         let mut offer = (*self.offer.load()).clone();
         change(&mut offer);
-        offer.names = self.models.list().into_iter().map(|info| info.name).collect();
+        offer.names = self.models.list().into_iter().map(|info| info.name.into()).collect();
         self.offer.publish(offer);
         Ok(())
     }
