@@ -227,14 +227,12 @@ fn a_page_from_elsewhere_may_not_change_anything() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn only_the_loopback_interface_is_served() {
     let served = Served::start();
     assert!(served.addr().ip().is_loopback() && served.addr().port() != 0);
-    let outside = std::net::SocketAddr::from(([0, 0, 0, 0], served.addr().port()));
-    // On Linux a socket on all interfaces would have taken this port of every address.
-    let elsewhere = std::net::SocketAddr::from(([127, 0, 0, 2], served.addr().port()));
-    assert!(std::net::TcpListener::bind(elsewhere).is_ok(), "another loopback address is free");
-    assert!(std::net::TcpListener::bind(outside).is_err() || cfg!(not(target_os = "linux")));
+    // A server on all interfaces would hold this port of every address, and Linux has many loopback addresses.
+    std::net::TcpListener::bind(("127.0.0.2", served.addr().port())).unwrap();
 }
 
 #[test]
