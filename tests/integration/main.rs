@@ -1,0 +1,7 @@
+//! Tests of the whole program: one binary, because each links all of it.
+
+mod cli;
+mod client;
+mod fixture;
+mod http;
+mod sse;
