@@ -229,6 +229,17 @@ fn lanes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LaneConfig>, 
     Ok(lanes)
 }
 
+impl StreamConfig {
+    /// How many columns each of `lanes` lanes keeps: as long as asked for, as far as its share of the memory goes.
+    pub fn history_columns(&self, lanes: usize) -> usize {
+        let bins = self.fft_size / 2 + 1;
+        // A third on top for the pyramid; the samples under a column and their peaks weigh about three bytes each.
+        let column_bytes = bins * 2 * 4 / 3 + self.hop * 3;
+        let asked = self.history_secs as usize * self.sample_rate_hz as usize / self.hop;
+        asked.min((self.history_mib << 20) / column_bytes / lanes.max(1))
+    }
+}
+
 impl Config {
     /// The settings in `text`, which came from `from`.
     pub fn parse(text: &str, from: &str) -> Result<Self> {

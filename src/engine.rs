@@ -10,7 +10,7 @@ use std::{
 use bevy::{ecs::resource::Resource, tasks::Task};
 
 use crate::{
-    Error, Result,
+    Error, Result, Text,
     config::Config,
     event::EventHub,
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
@@ -127,6 +127,11 @@ impl Engine {
         &self.shared.links
     }
 
+    /// The recogniser.
+    pub fn recogniser(&self) -> &RecogniserHandle {
+        &self.shared.recogniser
+    }
+
     /// The trainer.
     pub fn trainer(&self) -> &TrainerHandle {
         &self.shared.trainer
@@ -182,7 +187,7 @@ impl Engine {
     }
 
     /// Starts a training run and says its name.
-    pub fn start_training(&self, spec: TrainSpec) -> Result<Arc<str>> {
+    pub fn start_training(&self, spec: TrainSpec) -> Result<Text> {
         self.shared.trainer.start(spec)
     }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
+    Text,
     recognise::transcript::Segment,
     stream::{ConnectionState, Gap, StreamKey},
     train::progress::Progress,
@@ -33,7 +34,7 @@ pub enum Event {
         /// When, in seconds since the program started.
         at_secs: f64,
         /// Why, where there is something to say.
-        reason: Option<Arc<str>>,
+        reason: Option<Text>,
     },
     /// Sound is missing.
     Gap {
@@ -49,7 +50,7 @@ pub enum Event {
         /// Whether it is being recognised now.
         is_running: bool,
         /// The model's name.
-        model: Option<Arc<str>>,
+        model: Option<Text>,
     },
     /// Words being heard; may still change.
     Partial {
@@ -70,12 +71,12 @@ pub enum Event {
     /// A model was saved.
     ModelSaved {
         /// Its name.
-        model: Arc<str>,
+        model: Text,
     },
     /// Something failed that its owner could not mend alone.
     Failure {
         /// Whose failure: a stream's key, `recognise`, `train`, `models`.
-        owner: Arc<str>,
+        owner: Text,
         /// What was wrong, where, and what to do.
         message: String,
     },

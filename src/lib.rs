@@ -4,11 +4,20 @@
 //! clocks; a drawn frame may read connection state and send intents, nothing else. `ARCHITECTURE.md` has the map.
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod config;
 pub mod dsp;
+pub mod engine;
 pub mod error;
+pub mod event;
+pub mod link;
 pub mod recognise;
 pub mod source;
+pub mod status;
 pub mod stream;
+pub mod task;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, ErrorKind, Result};
+pub use text::Text;

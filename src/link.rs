@@ -13,6 +13,8 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use serde::Serialize;
 
+use crate::Text;
+
 /// What a link does when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,7 +31,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkStatus {
     /// What it carries, and for whom.
-    pub name: Arc<str>,
+    pub name: Text,
     /// What it does when it is full.
     pub kind: Kind,
     /// Items in it.
@@ -57,7 +59,7 @@ impl LinkRegistry {
     /// A bounded link.
     pub fn bounded<T: Send + 'static>(
         &self,
-        name: impl Into<Arc<str>>,
+        name: impl Into<Text>,
         kind: Kind,
         capacity: usize,
     ) -> (LinkSender<T>, LinkReceiver<T>) {

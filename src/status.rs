@@ -1,10 +1,11 @@
 //! The status: one object for the panel, `--status-json` and `GET /api/status`. Its fields are a contract.
 
-use std::sync::Arc;
+
 
 use serde::Serialize;
 
 use crate::{
+    Text,
     link::LinkStatus,
     recognise::transcript::Token,
     stream::{ConnectionState, Gap, StreamKey, Transition},
@@ -67,7 +68,7 @@ pub struct StreamStatus {
     /// Three seconds of exact zeros: the microphone is probably muted.
     pub is_silent: bool,
     /// The model it is recognised with.
-    pub model: Option<Arc<str>>,
+    pub model: Option<Text>,
     /// The words being heard, which may still change.
     pub partial: String,
     /// The newest words with their times on the stream's clock.
@@ -78,7 +79,7 @@ pub struct StreamStatus {
 #[derive(Clone, Debug, Serialize)]
 pub struct TrainingStatus {
     /// The run's name.
-    pub run: Arc<str>,
+    pub run: Text,
     /// Where in its life it is.
     pub phase: Phase,
     /// The epoch under way, from 1.

@@ -16,7 +16,7 @@ use std::{
 use bevy::tasks::{Task, TaskPool, TaskPoolBuilder};
 use serde::Serialize;
 
-use crate::{Error, Result};
+use crate::{Error, Result, Text};
 
 /// The pools that long jobs run on, one thread each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub trait Job: Send + 'static {
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskStatus {
     /// Which job.
-    pub name: Arc<str>,
+    pub name: Text,
     /// How often it was restarted after a panic.
     pub restarts: u64,
     /// How much later than asked for it ran, 99th percentile since the start, milliseconds.
@@ -97,7 +97,7 @@ pub struct TaskStatus {
 /// Restarts and lateness of one job.
 #[derive(Debug)]
 pub struct TaskRecord {
-    name: Arc<str>,
+    name: Text,
     restarts: AtomicU64,
     lateness: Histogram,
     is_done: AtomicBool,
@@ -119,13 +119,13 @@ pub struct TaskRegistry {
 impl TaskRegistry {
     /// Runs `job` on `on` until it is done or the handle is dropped. A panic in a tick is caught and counted; the job goes on
     /// after a back-off of 10 ms that doubles up to 1 s and starts anew after ten good seconds.
-    pub fn spawn(&self, on: Pool, name: impl Into<Arc<str>>, job: impl Job) -> Task<()> {
+    pub fn spawn(&self, on: Pool, name: impl Into<Text>, job: impl Job) -> Task<()> {
         let record = self.record(name);
         pool(on).spawn(run(job, record))
     }
 
     /// A record for a job that drives itself.
-    pub fn record(&self, name: impl Into<Arc<str>>) -> Arc<TaskRecord> {
+    pub fn record(&self, name: impl Into<Text>) -> Arc<TaskRecord> {
         let record = Arc::new(TaskRecord {
             name: name.into(),
             restarts: AtomicU64::new(0),

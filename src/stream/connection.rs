@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc};
 use bevy::ecs::component::Component;
 use serde::{Deserialize, Serialize};
 
+use crate::Text;
+
 /// How a stream stands with its source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,7 +48,7 @@ pub struct Transition {
     pub at_secs: f64,
     /// Why, where there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Arc<str>>,
+    pub reason: Option<Text>,
 }
 
 /// How many changes are remembered.
@@ -104,7 +106,7 @@ impl Connection {
     }
 
     /// The same stream in another state.
-    pub(in crate::stream) fn moved_to(&self, state: ConnectionState, at_secs: f64, reason: Option<Arc<str>>) -> Self {
+    pub(in crate::stream) fn moved_to(&self, state: ConnectionState, at_secs: f64, reason: Option<Text>) -> Self {
         let skip = (self.history.len() + 1).saturating_sub(HISTORY_LEN);
         let kept = self.history.iter().skip(skip).cloned();
         Self { history: kept.chain([Transition { state, at_secs, reason }]).collect() }

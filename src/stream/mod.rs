@@ -1,9 +1,60 @@
 //! The stream: an entity that outlives its source, its models and every drawn frame.
 
+mod analysis;
+pub mod blocks;
 mod connection;
+mod convert;
+mod entity;
+pub mod history;
+mod intent;
 mod key;
+mod outage;
+pub mod peaks;
+mod pump;
 mod timeline;
 
+use bevy::tasks::Task;
+
+pub use analysis::{Analysis, StreamBatch};
 pub use connection::{Connection, ConnectionState, Transition};
+pub use convert::Converter;
+pub use entity::{
+    Failure, Gaps, IntentSystems, LaneTranscript, Level, PumpTask, ReceiveSystems, Spectrogram, Stream, StreamSource,
+    StreamView, Waveform,
+};
+pub(crate) use entity::{connect, plugin};
+pub use intent::{StreamCommand, StreamIntent};
 pub use key::StreamKey;
+pub use pump::{Pump, PumpOutputs, PumpReport, StreamSettings, StreamStats};
 pub use timeline::{Anchor, Gap, GapCause, GapLedger};
+
+use crate::{
+    Result,
+    event::EventHub,
+    link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
+    recognise::lanes::LaneMessage,
+    task::{Pool, TaskRegistry},
+};
+
+/// How many streams there can be at once.
+pub const MAX_STREAMS: usize = 16;
+
+/// How many batches wait for the screen at most: ten minutes of them at the largest batch and the default rate.
+const BATCHES: usize = 1024;
+
+/// Starts the pump of a new stream. What comes back: its task, the batches for the screen, and how it stands.
+pub(crate) fn spawn_pump(
+    settings: StreamSettings,
+    orders: LinkReceiver<StreamCommand>,
+    sound: LinkSender<LaneMessage>,
+    events: EventHub,
+    links: &LinkRegistry,
+    tasks: &TaskRegistry,
+) -> Result<(Task<()>, LinkReceiver<StreamBatch>, Latest<PumpReport>)> {
+    let name = format!("{}: pump", settings.key);
+    let (batches, receiver) = links.bounded(format!("{}: columns", settings.key), Kind::Recent, BATCHES);
+    let report = Latest::new(PumpReport::new(&settings));
+    let outputs = PumpOutputs { batches, sound, report: report.clone(), events };
+    let pump = Pump::new(settings, orders, outputs)?;
+    Ok((tasks.spawn(Pool::Stream, name, pump), receiver, report))
+}

@@ -15,8 +15,8 @@ pub enum GapCause {
     Stall,
     /// The source was gone: unplugged, its server dead, its page closed.
     Lost,
-    /// The pump failed and was restarted.
-    Restart,
+    /// The stream was switched to another source.
+    Switch,
 }
 
 /// A stretch of the stream for which no sound arrived. The clock runs on through it and its samples are zeros.

@@ -1,0 +1,180 @@
+//! Running the program: from options to an exit.
+
+use std::{
+    env,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
+
+use bevy::{
+    app::ScheduleRunnerPlugin,
+    log::LogPlugin,
+    prelude::*,
+    window::{ExitCondition, PresentMode, WindowMode, WindowResolution},
+    winit::{UpdateMode, WinitPlugin, WinitSettings},
+};
+use bevy_egui::EguiPlugin;
+use bevy_framepace::{FramepacePlugin, FramepaceSettings, Limiter};
+
+use super::{core_plugin, draw_plugin, headless_app, start_engine};
+use crate::{
+    Error, Result,
+    config::{Config, OnClose},
+    engine::{Engine, EngineTasks},
+    models::ModelStore,
+    server::Server,
+    status_file::StatusFile,
+    train::trainer::TrainSpec,
+};
+
+/// What a run of the program is asked to do.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The settings.
+    pub config: Config,
+    /// Whether there is no window.
+    pub is_headless: bool,
+    /// A picture to take.
+    pub screenshot: Option<Screenshot>,
+    /// When to end by itself.
+    pub exit_after: Option<Duration>,
+    /// Where the status is written each second.
+    pub status_json: Option<PathBuf>,
+    /// A training run to start with.
+    pub train: Option<TrainSpec>,
+}
+
+/// A picture to take.
+#[derive(Clone, Debug)]
+pub struct Screenshot {
+    /// Where it is written, PNG.
+    pub path: PathBuf,
+    /// How long after the start.
+    pub after: Duration,
+}
+
+/// Drawn frames a second when there is no window and frames are drawn for a picture only.
+const OFFSCREEN_FPS: f64 = 5.0;
+/// How often a headless program looks at its links.
+const HEADLESS_TICKS_PER_SEC: f64 = 60.0;
+
+/// Set by SIGINT and SIGTERM.
+static IS_STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// When the program ends by itself.
+#[derive(Resource)]
+struct ExitAt(Duration);
+
+/// Runs the program until it is closed or told to stop.
+pub fn run(options: RunOptions) -> Result<()> {
+    let models = ModelStore::standard()?;
+    let (engine, tasks) = start_engine(options.config.clone(), models)?;
+    let server = match options.config.server.is_on {
+        true => Some(Server::start(engine.clone(), options.config.server.port)?),
+        false => None,
+    };
+    let status_file = options.status_json.clone().map(|path| StatusFile::start(path, engine.clone())).transpose()?;
+    if let Some(spec) = options.train.clone() {
+        engine.start_training(spec)?;
+    }
+    if let Some(server) = &server {
+        println!("Status and control: http://{}/api/status", server.addr());
+    }
+    // A second handler in one process is an error of tests only, where nobody sends signals.
+    let _ = ctrlc::set_handler(|| IS_STOPPED.store(true, Relaxed));
+    let mut app = build(&options, engine, tasks);
+    if let Some(after) = options.exit_after {
+        app.insert_resource(ExitAt(after));
+    }
+    app.add_systems(Last, exit_when_told);
+    let exit = app.run();
+    drop((status_file, server));
+    match exit {
+        AppExit::Success => Ok(()),
+        AppExit::Error(_) => Err(Error::internal("the window or the GPU failed; the log above says how")),
+    }
+}
+
+/// Whether there is a display to open a window on.
+pub fn has_display() -> bool {
+    !cfg!(all(unix, not(target_os = "macos")))
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].iter().any(|name| env::var_os(name).is_some_and(|v| !v.is_empty()))
+}
+
+fn build(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
+    match (&options.screenshot, options.is_headless) {
+        (None, true) => headless_app(engine, tasks, HEADLESS_TICKS_PER_SEC),
+        (Some(_), true) => offscreen_app(options, engine, tasks),
+        (_, false) => windowed_app(options, engine, tasks),
+    }
+}
+
+/// What a drawing app is built of, with or without a window.
+fn drawing_plugins(window: Option<Window>, on_close: OnClose) -> bevy::app::PluginGroupBuilder {
+    let exit_condition = match (&window, on_close) {
+        (Some(_), OnClose::Exit) => ExitCondition::OnPrimaryClosed,
+        _ => ExitCondition::DontExit,
+    };
+    DefaultPlugins
+        .build()
+        .set(WindowPlugin { primary_window: window, exit_condition, ..default() })
+        .set(LogPlugin { filter: "warn,seseragi=info,wgpu=error,naga=warn".to_owned(), ..default() })
+        .disable::<bevy::app::TerminalCtrlCHandlerPlugin>()
+}
+
+/// An app in a window.
+pub fn windowed_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
+    let settings = &options.config.window;
+    let window = Window {
+        title: "Seseragi せせらぎ".to_owned(),
+        name: Some("seseragi".to_owned()),
+        resolution: WindowResolution::new(settings.width, settings.height),
+        mode: if settings.is_fullscreen { WindowMode::BorderlessFullscreen(MonitorSelection::Current) } else { WindowMode::Windowed },
+        // Frames are paced by bevy_framepace; waiting for the display as well would only add latency.
+        present_mode: PresentMode::AutoNoVsync,
+        ..default()
+    };
+    let mut app = App::new();
+    app.add_plugins(drawing_plugins(Some(window), settings.on_close))
+        .insert_resource(WinitSettings { focused_mode: UpdateMode::Continuous, unfocused_mode: UpdateMode::Continuous });
+    add_drawing(&mut app, options, engine, tasks);
+    app.add_plugins(FramepacePlugin)
+        .insert_resource(FramepaceSettings { limiter: Limiter::from_framerate(f64::from(settings.fps)) });
+    if let Some(screenshot) = options.screenshot.clone() {
+        crate::draw::screenshot_window(&mut app, screenshot);
+    }
+    app
+}
+
+/// An app without a window that draws into a picture.
+fn offscreen_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
+    let mut app = App::new();
+    let wait = Duration::from_secs_f64(1.0 / OFFSCREEN_FPS);
+    app.add_plugins(drawing_plugins(None, OnClose::Headless).disable::<WinitPlugin>())
+        .add_plugins(ScheduleRunnerPlugin::run_loop(wait));
+    add_drawing(&mut app, options, engine, tasks);
+    if let Some(screenshot) = options.screenshot.clone() {
+        let size = UVec2::new(options.config.window.width, options.config.window.height);
+        crate::draw::screenshot_offscreen(&mut app, screenshot, size);
+    }
+    app
+}
+
+fn add_drawing(app: &mut App, options: &RunOptions, engine: Engine, tasks: EngineTasks) {
+    core_plugin(app, engine, tasks);
+    draw_plugin(app);
+    app.add_plugins(EguiPlugin::default());
+    crate::draw::plugin(app, &options.config.window);
+    crate::panel::plugin(app, &options.config);
+}
+
+fn exit_when_told(
+    time: Res<Time<Real>>,
+    at: Option<Res<ExitAt>>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    if IS_STOPPED.load(Relaxed) || at.is_some_and(|at| time.elapsed() >= at.0) {
+        exit.write(AppExit::Success);
+    }
+}

@@ -1,0 +1,477 @@
+//! The pump: fills one stream, whatever happens to its source. It owns the state machine of the connection, the stream's clock and
+//! its gaps; everybody else hears what it hands on.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bevy::ecs::component::Component;
+
+use super::{
+    Connection, ConnectionState, Gap, GapCause, GapLedger, StreamCommand, StreamKey,
+    analysis::{Analysis, StreamBatch},
+    convert::Converter,
+    outage::Outage,
+};
+use crate::{
+    Error, Result, Text,
+    config::{Config, StreamConfig},
+    dsp::{
+        level::{Level, LevelMeter},
+        stft::StftConfig,
+    },
+    event::{Event, EventHub},
+    link::{Latest, LinkReceiver, LinkSender},
+    recognise::lanes::{LaneMessage, LaneMessageKind},
+    source::{self, Delivery, Intake, Source, SourceSpec, SourceState},
+    task::{Job, Next},
+};
+
+/// A pump looks after its source this often.
+const TICK: Duration = Duration::from_millis(5);
+/// An open source that delivers nothing for this long has stalled ...
+const STALLED_AFTER: Duration = Duration::from_millis(500);
+/// ... and after this long it is closed and opened anew.
+const REOPENED_AFTER: Duration = Duration::from_millis(2500);
+/// Back-off of the attempts to open a source: the first, doubled up to the last.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+/// Sound goes to the recogniser in blocks of at least this length, so that sixteen lanes do not send a message each 5 ms.
+const BLOCK_SECS: f64 = 0.02;
+/// With this many batches waiting the screen is not looking, and batches grow up to `BATCH_COLUMNS` instead.
+const WAITING_BATCHES: usize = 16;
+const BATCH_COLUMNS: usize = 64;
+/// Exact zeros for this long say "muted?".
+const SILENT_SECS: u64 = 3;
+
+/// What a pump needs to know.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// The stream's name.
+    pub key: StreamKey,
+    /// What fills it.
+    pub source: SourceSpec,
+    /// Gain before everything else, dB.
+    pub gain_db: f32,
+    /// The stream's rate, Hz.
+    pub sample_rate_hz: u32,
+    /// How columns are made.
+    pub stft: StftConfig,
+    /// When the program started: the zero of the times in the connection's history.
+    pub started: Instant,
+}
+
+/// Counts of a stream since it began.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Samples that arrived, at the stream's rate.
+    pub samples_in: u64,
+    /// Samples that are missing: the sum of all gaps.
+    pub samples_lost: u64,
+    /// Times that the device said it lost sound.
+    pub xruns: u64,
+    /// Columns of the spectrogram.
+    pub columns: u64,
+}
+
+/// How a pump stands. Kind of its link: newest wins.
+#[derive(Clone, Debug)]
+pub struct PumpReport {
+    /// What fills the stream.
+    pub source: SourceSpec,
+    /// How it stands with its source.
+    pub connection: Connection,
+    /// The newest gaps.
+    pub gaps: Arc<[Gap]>,
+    /// Counts.
+    pub stats: StreamStats,
+    /// The level now.
+    pub level: Level,
+    /// Three seconds of exact zeros: probably muted.
+    pub is_silent: bool,
+    /// The stream's rate, Hz.
+    pub sample_rate_hz: u32,
+    /// Gain, dB.
+    pub gain_db: f32,
+    /// The last fault that was put right: a panic of the pump itself.
+    pub failure: Option<Error>,
+}
+
+impl StreamSettings {
+    /// The settings of a new stream under the program's `config`.
+    pub fn new(config: &Config, key: StreamKey, source: SourceSpec, gain_db: f32, started: Instant) -> Self {
+        let StreamConfig { sample_rate_hz, fft_size, hop, .. } = config.stream;
+        let stft = StftConfig { fft_size, hop, ..StftConfig::default() };
+        Self { key, source, gain_db, sample_rate_hz, stft, started }
+    }
+}
+
+impl PumpReport {
+    /// A stream that nobody has opened yet.
+    pub fn new(settings: &StreamSettings) -> Self {
+        let StreamSettings { source, gain_db, sample_rate_hz, .. } = settings.clone();
+        Self {
+            source,
+            connection: Connection::idle(settings.started.elapsed().as_secs_f64()),
+            gaps: Arc::default(),
+            stats: StreamStats::default(),
+            level: LevelMeter::new(sample_rate_hz).level(),
+            is_silent: false,
+            sample_rate_hz,
+            gain_db,
+            failure: None,
+        }
+    }
+}
+
+/// Where a pump's products go.
+pub struct PumpOutputs {
+    /// Columns and sound for the screen. Kind: recent.
+    pub batches: LinkSender<StreamBatch>,
+    /// Sound for the recogniser. Kind: all.
+    pub sound: LinkSender<LaneMessage>,
+    /// How the pump stands. Kind: newest.
+    pub report: Latest<PumpReport>,
+    /// What happens.
+    pub events: EventHub,
+}
+
+/// Fills one stream.
+pub struct Pump {
+    settings: StreamSettings,
+    orders: LinkReceiver<StreamCommand>,
+    out: PumpOutputs,
+    wants_source: bool,
+    source: Option<Box<dyn Source>>,
+    intake: Intake,
+    converter: Option<Converter>,
+    analysis: Analysis,
+    connection: Connection,
+    ledger: GapLedger,
+    gaps: Arc<[Gap]>,
+    outage: Option<Outage>,
+    last_captured: Option<Instant>,
+    last_delivery: Instant,
+    retry_at: Instant,
+    backoff: Duration,
+    samples_in: u64,
+    xruns: u64,
+    fresh: Vec<i16>,
+    unsent: Vec<i16>,
+    failure: Option<Error>,
+}
+
+impl Pump {
+    /// A pump with a closed source.
+    pub fn new(settings: StreamSettings, orders: LinkReceiver<StreamCommand>, out: PumpOutputs) -> Result<Self> {
+        let started = settings.started;
+        Ok(Self {
+            analysis: Analysis::new(&settings.stft, settings.sample_rate_hz)?,
+            connection: out.report.load().connection.clone(),
+            settings,
+            orders,
+            out,
+            wants_source: false,
+            source: None,
+            intake: Intake::default(),
+            converter: None,
+            ledger: GapLedger::default(),
+            gaps: Arc::default(),
+            outage: None,
+            last_captured: None,
+            last_delivery: started,
+            retry_at: started,
+            backoff: BACKOFF[0],
+            samples_in: 0,
+            xruns: 0,
+            fresh: Vec::new(),
+            unsent: Vec::new(),
+            failure: None,
+        })
+    }
+
+    fn obey(&mut self, command: StreamCommand, now: Instant) {
+        match command {
+            StreamCommand::Open => self.want(now),
+            StreamCommand::Close => {
+                self.wants_source = false;
+                self.drop_source();
+                self.outage = None;
+                self.last_captured = None;
+                if self.connection.state() != ConnectionState::Idle {
+                    self.enter(ConnectionState::Closed, Some("closed by hand"), now);
+                }
+            }
+            StreamCommand::SetSource(source) => {
+                self.drop_source();
+                self.settings.source = source;
+                self.outage = self.last_captured.map(|since| Outage::new(since, GapCause::Switch));
+                self.wants_source = false;
+                self.want(now);
+            }
+            StreamCommand::SetGainDb(gain_db) => {
+                self.settings.gain_db = gain_db;
+                if let Some(converter) = &mut self.converter {
+                    converter.set_gain_db(gain_db);
+                }
+            }
+            StreamCommand::StartRecognition => {
+                self.send_sound(true);
+                self.tell_recogniser(LaneMessageKind::Start { at_sample: self.analysis.samples() });
+            }
+            StreamCommand::StopRecognition => {
+                self.send_sound(true);
+                self.tell_recogniser(LaneMessageKind::Stop);
+            }
+        }
+    }
+
+    fn want(&mut self, now: Instant) {
+        if !self.wants_source {
+            (self.wants_source, self.retry_at, self.backoff) = (true, now, BACKOFF[0]);
+            self.enter(ConnectionState::Opening, None, now);
+        }
+    }
+
+    /// Lets go of the source; what its converter still holds belongs to the stream.
+    fn drop_source(&mut self) {
+        self.source = None;
+        if let Some(mut converter) = self.converter.take() {
+            converter.finish(&mut self.fresh);
+            self.take_fresh(None);
+        }
+    }
+
+    fn open(&mut self, now: Instant) {
+        match source::open(&self.settings.source, now) {
+            Ok(source) => {
+                self.source = Some(source);
+                self.last_delivery = now;
+            }
+            Err(error) => self.lose(&error, now),
+        }
+    }
+
+    fn lose(&mut self, error: &Error, now: Instant) {
+        self.drop_source();
+        self.outage = self.outage.or(self.last_captured.map(|since| Outage::new(since, GapCause::Lost)));
+        self.retry_at = now + self.backoff;
+        self.backoff = (self.backoff * 2).min(BACKOFF[1]);
+        if self.connection.state() != ConnectionState::Lost || self.connection.reason() != Some(&error.message) {
+            self.enter(ConnectionState::Lost, Some(&error.message), now);
+        }
+    }
+
+    /// Whether the source has more to give at once.
+    fn poll_source(&mut self, now: Instant) -> bool {
+        let Some(source) = &mut self.source else { return false };
+        if self.settings.source.is_as_fast_as_possible() && self.out.sound.len() > self.out.sound.capacity() / 2 {
+            // Nobody hears this live: it waits for the recogniser, and so loses nothing.
+            self.last_delivery = now;
+            return false;
+        }
+        let mut intake = std::mem::take(&mut self.intake);
+        intake.clear();
+        let state = source.poll(now, &mut intake);
+        for delivery in intake.deliveries() {
+            match delivery {
+                Delivery::Block { samples, format, captured } => self.take_block(samples, format, captured, now),
+                Delivery::Gap { frames, cause } => self.take_gap(frames, cause),
+            }
+        }
+        let had_sound = !intake.is_empty();
+        self.intake = intake;
+        match state {
+            SourceState::Failed(error) => self.lose(&error, now),
+            SourceState::Ended => {
+                self.drop_source();
+                (self.wants_source, self.last_captured) = (false, None);
+                self.send_sound(true);
+                self.tell_recogniser(LaneMessageKind::Flush);
+                self.enter(ConnectionState::Closed, Some("the sound is over"), now);
+            }
+            SourceState::Opening => self.last_delivery = now,
+            SourceState::Flowing => self.watch_for_stall(now),
+        }
+        had_sound && self.settings.source.is_as_fast_as_possible()
+    }
+
+    fn watch_for_stall(&mut self, now: Instant) {
+        let silence = now.saturating_duration_since(self.last_delivery);
+        if silence >= REOPENED_AFTER {
+            self.lose(&Error::unavailable("the source delivers no sound; opening it anew"), now);
+        } else if silence >= STALLED_AFTER && self.connection.state() == ConnectionState::Connected {
+            self.outage = self.last_captured.map(|since| Outage::new(since, GapCause::Stall));
+            self.enter(ConnectionState::Stalled, Some("the source delivers no sound"), now);
+        }
+    }
+
+    fn take_block(&mut self, samples: &[f32], format: source::Format, captured: Instant, now: Instant) {
+        if !self.converter.as_ref().is_some_and(|converter| converter.fits(format.sample_rate_hz, format.channels)) {
+            if let Some(mut old) = self.converter.take() {
+                old.finish(&mut self.fresh);
+                self.take_fresh(None);
+            }
+            let choice = self.settings.source.channel();
+            let (stream_hz, gain_db) = (self.settings.sample_rate_hz, self.settings.gain_db);
+            match Converter::new(stream_hz, format.sample_rate_hz, format.channels, choice, gain_db) {
+                Ok(converter) => self.converter = Some(converter),
+                Err(error) => return self.lose(&error, now),
+            }
+        }
+        if let Some(outage) = self.outage.take() {
+            let frames = samples.len() / usize::from(format.channels.max(1));
+            let length = Duration::from_secs_f64(frames as f64 / f64::from(format.sample_rate_hz.max(1)));
+            let start = captured.checked_sub(length).unwrap_or(captured);
+            let missing = outage.missing_before(start, self.settings.sample_rate_hz);
+            self.fill(missing, outage.cause());
+            self.announce_gap(outage.filled_samples() + missing, outage.cause());
+        }
+        (self.last_captured, self.last_delivery, self.backoff) = (Some(captured), now, BACKOFF[0]);
+        if self.connection.state() != ConnectionState::Connected {
+            self.enter(ConnectionState::Connected, None, now);
+        }
+        if let Some(converter) = &mut self.converter {
+            converter.convert(samples, &mut self.fresh);
+        }
+        self.take_fresh(Some(captured));
+    }
+
+    fn take_gap(&mut self, frames: u64, cause: GapCause) {
+        self.xruns += 1;
+        let Some(converter) = &mut self.converter else { return };
+        let len = converter.samples_for(frames);
+        converter.finish(&mut self.fresh);
+        self.take_fresh(None);
+        self.fill(len, cause);
+        self.announce_gap(len, cause);
+    }
+
+    fn take_fresh(&mut self, captured: Option<Instant>) {
+        self.samples_in += self.fresh.len() as u64;
+        self.analysis.push(&self.fresh, captured);
+        self.unsent.append(&mut self.fresh);
+    }
+
+    /// Lets the clock go on over missing sound.
+    fn fill(&mut self, len_samples: u64, cause: GapCause) {
+        if len_samples == 0 {
+            return;
+        }
+        self.ledger.add(self.analysis.samples(), len_samples, cause);
+        self.gaps = self.ledger.gaps().into();
+        let mut left = len_samples;
+        while left > 0 {
+            let zeros = [0; 4096];
+            let block = &zeros[..left.min(zeros.len() as u64) as usize];
+            self.analysis.push(block, None);
+            self.unsent.extend_from_slice(block);
+            left -= block.len() as u64;
+        }
+    }
+
+    /// Tells of a gap that ends here.
+    fn announce_gap(&self, len_samples: u64, cause: GapCause) {
+        if len_samples > 0 {
+            let gap = Gap { at_sample: self.analysis.samples() - len_samples, len_samples, cause };
+            self.out.events.publish(Event::Gap { stream: self.settings.key.clone(), gap });
+        }
+    }
+
+    fn enter(&mut self, state: ConnectionState, reason: Option<&str>, now: Instant) {
+        let at_secs = now.saturating_duration_since(self.settings.started).as_secs_f64();
+        let reason: Option<Text> = reason.map(Into::into);
+        self.connection = self.connection.moved_to(state, at_secs, reason.clone());
+        let stream = self.settings.key.clone();
+        self.out.events.publish(Event::Connection { stream, state, at_secs, reason });
+    }
+
+    fn tell_recogniser(&mut self, kind: LaneMessageKind) {
+        let message = LaneMessage { lane: self.settings.key.clone(), kind };
+        if self.out.sound.send(message).is_err() {
+            let owner = self.settings.key.as_str().into();
+            let message = "the recogniser is too far behind to be told; try again".to_owned();
+            self.out.events.publish(Event::Failure { owner, message });
+        }
+    }
+
+    fn send_sound(&mut self, is_last: bool) {
+        let enough = (f64::from(self.settings.sample_rate_hz) * BLOCK_SECS) as usize;
+        if self.unsent.is_empty() || (self.unsent.len() < enough && !is_last) {
+            return;
+        }
+        let first_sample = self.analysis.samples() - self.unsent.len() as u64;
+        let kind = LaneMessageKind::Sound { first_sample, samples: self.unsent.as_slice().into() };
+        // What a full link refuses stays here and goes out later, in order; the link counts the refusals.
+        if self.out.sound.send(LaneMessage { lane: self.settings.key.clone(), kind }).is_ok() {
+            self.unsent.clear();
+        }
+    }
+
+    fn show(&mut self) {
+        let is_watched = self.out.batches.len() < WAITING_BATCHES;
+        if (is_watched || self.analysis.pending_columns() >= BATCH_COLUMNS)
+            && let Some(batch) = self.analysis.take()
+        {
+            // A link of the recent kind refuses only when nobody is left to look.
+            let _ = self.out.batches.send(batch);
+        }
+    }
+
+    fn report(&self) {
+        let silent = SILENT_SECS * u64::from(self.settings.sample_rate_hz);
+        let is_connected = self.connection.state() == ConnectionState::Connected;
+        self.out.report.publish(PumpReport {
+            source: self.settings.source.clone(),
+            connection: self.connection.clone(),
+            gaps: self.gaps.clone(),
+            stats: StreamStats {
+                samples_in: self.samples_in,
+                samples_lost: self.ledger.lost_samples(),
+                xruns: self.xruns,
+                columns: self.analysis.columns(),
+            },
+            level: self.analysis.level(),
+            is_silent: is_connected && self.analysis.zeros_samples() >= silent,
+            sample_rate_hz: self.settings.sample_rate_hz,
+            gain_db: self.settings.gain_db,
+            failure: self.failure.clone(),
+        });
+    }
+}
+
+impl Job for Pump {
+    fn tick(&mut self, now: Instant) -> Next {
+        while let Some(command) = self.orders.try_recv() {
+            self.obey(command, now);
+        }
+        if self.wants_source && self.source.is_none() && now >= self.retry_at {
+            self.open(now);
+        }
+        let has_more = self.poll_source(now);
+        if self.connection.state() != ConnectionState::Stalled
+            && let Some(outage) = &mut self.outage
+        {
+            // At most a second of zeros a tick: after hours of sleep the clock catches up in turns with the other lanes.
+            let rate_hz = self.settings.sample_rate_hz;
+            let (due, cause) = (outage.due(now, rate_hz, u64::from(rate_hz)), outage.cause());
+            self.fill(due, cause);
+        }
+        self.send_sound(false);
+        self.show();
+        self.report();
+        if has_more { Next::Now } else { Next::Sleep(TICK) }
+    }
+
+    fn recover(&mut self, now: Instant, failure: Error) {
+        self.source = None;
+        self.converter = None;
+        self.fresh.clear();
+        self.failure = Some(failure.clone());
+        let owner = self.settings.key.as_str().into();
+        self.out.events.publish(Event::Failure { owner, message: failure.message.clone() });
+        if self.wants_source {
+            self.lose(&failure, now);
+        }
+    }
+}
