@@ -11,6 +11,7 @@ mod key;
 mod outage;
 pub mod peaks;
 mod pump;
+mod report;
 mod timeline;
 
 use bevy::tasks::Task;
@@ -25,7 +26,8 @@ pub use entity::{
 pub(crate) use entity::{connect, plugin};
 pub use intent::{StreamCommand, StreamIntent};
 pub use key::StreamKey;
-pub use pump::{Opener, Pump, PumpOutputs, PumpReport, StreamSettings, StreamStats};
+pub use pump::{Opener, Pump};
+pub use report::{PumpOutputs, PumpReport, StreamSettings, StreamStats};
 pub use timeline::{Anchor, Gap, GapCause, GapLedger};
 
 use crate::{

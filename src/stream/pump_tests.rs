@@ -6,7 +6,14 @@ use std::{
 };
 
 use super::*;
-use crate::{link::{Kind, LinkRegistry}, source::PlayMode};
+use crate::{
+    dsp::stft::StftConfig,
+    event::EventHub,
+    link::{Kind, Latest, LinkRegistry, LinkSender},
+    recognise::lanes::LaneMessage,
+    source::PlayMode,
+    stream::StreamBatch,
+};
 
 /// What the scripted source does at one poll.
 enum Act {
