@@ -73,6 +73,7 @@ impl Ended {
 }
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+const WORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/words");
 
 #[test]
 fn help_teaches_and_a_wrong_command_line_is_status_2() {
@@ -94,8 +95,8 @@ fn an_unknown_model_is_named_with_those_there_are() {
     let program = Program::new();
     let wav = format!("{DATA}/formats/tone.wav");
     program.run(&["transcribe", &wav, "--model", "nothing"]).failed(3, &["there is no model \"nothing\"", "there are"]);
-    program.run(&["evaluate", DATA, "--model", "nothing"]).failed(3, &["there is no model \"nothing\""]);
-    program.run(&["evaluate", DATA, "--model", "../x"]).failed(4, &["\"../x\" is no model name"]);
+    program.run(&["evaluate", WORDS, "--model", "nothing"]).failed(3, &["there is no model \"nothing\""]);
+    program.run(&["evaluate", WORDS, "--model", "../x"]).failed(4, &["\"../x\" is no model name"]);
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn one_bad_file_does_not_keep_the_others_from_being_read() {
 }
 
 fn first_wav() -> PathBuf {
-    let mut files: Vec<_> = fs::read_dir(format!("{DATA}/one")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(format!("{DATA}/words/one")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "wav")).unwrap()
 }
@@ -157,7 +158,7 @@ fn a_home_that_cannot_be_written_is_an_error_that_names_it() {
     let program = Program::new();
     // A file where the folder should be: root, who runs tests in containers, may write anywhere else.
     fs::write(program.path("home"), "").unwrap();
-    let ended = program.run(&["train", DATA, "--out", "x", "--epochs", "1"]);
+    let ended = program.run(&["train", WORDS, "--out", "x", "--epochs", "1"]);
     assert!([1, 4, 7].contains(&ended.status), "{ended:?}");
     assert!(ended.err.contains(program.path("home").to_str().unwrap()), "{}", ended.err);
 }

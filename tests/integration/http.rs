@@ -91,7 +91,7 @@ fn training_is_started_once_paused_resumed_and_stopped() {
     let idle = get(served.addr(), "/api/progress").json();
     assert_eq!((&idle["is_training"], &idle["total_steps"]), (&json!(false), &json!(0)));
 
-    let dataset = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+    let dataset = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/words");
     let body = json!({"model_name": "words", "dataset_name": dataset, "epochs": 10_000, "batch_size": 2});
     let reply = post_json(served.addr(), "/api/train/start", &body.to_string());
     assert_eq!((reply.status, reply.json()), (202, json!({"run": "words"})));

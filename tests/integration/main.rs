@@ -4,4 +4,6 @@ mod cli;
 mod client;
 mod fixture;
 mod http;
+mod program;
+mod scenarios;
 mod sse;
