@@ -1,6 +1,7 @@
 //! Signal processing without Bevy: every algorithm is independent of how the sound was cut into blocks.
 
 pub mod level;
+pub mod mel;
 pub mod resample;
 pub mod stft;
 

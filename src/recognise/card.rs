@@ -1,0 +1,304 @@
+//! A model's card, and the model: card and network together.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::model::{ModelConfig, Network};
+use crate::dsp::mel::FeatureConfig;
+use crate::{Error, Result};
+
+/// The version of cards that this program writes. Every earlier one must stay readable.
+pub const CARD_VERSION: u32 = 1;
+
+/// Everything about a model but its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Version of this form, [`CARD_VERSION`].
+    pub version: u32,
+    /// The model's name, also that of its folder.
+    pub name: String,
+    /// Day on which it was made, `YYYY-MM-DD`.
+    pub created: String,
+    /// Seed of the run that made it.
+    pub seed: u64,
+    /// The words it knows. Class 0 of the network is the blank, class `i + 1` is word `i`.
+    pub tokens: Vec<String>,
+    /// How sound becomes feature frames.
+    pub features: FeatureConfig,
+    /// The network's sizes.
+    pub model: ModelConfig,
+    /// How outputs become words.
+    pub decoding: Decoding,
+    /// What it was trained on.
+    pub data: Vec<DataSource>,
+    /// Licence of the weights, with what it asks of those who pass them on.
+    pub licence: String,
+    /// Figures by name, such as `validation_token_error_rate`.
+    pub metrics: BTreeMap<String, f64>,
+    /// BLAKE3 hash of the weights file in hexadecimal; checked on loading.
+    pub weights_blake3: String,
+}
+
+/// How the network's outputs become words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decoding {
+    /// For each token the posterior that it must reach, 0 to 1.
+    pub thresholds: Vec<f32>,
+    /// So long without a token ends a segment.
+    pub endpoint_secs: f64,
+    /// The same token again within this time after its end is still the same word.
+    pub repeat_secs: f64,
+}
+
+impl Decoding {
+    /// The usual values for `tokens` words.
+    pub fn words(tokens: usize) -> Self {
+        Self { thresholds: vec![0.5; tokens], endpoint_secs: 0.6, repeat_secs: 0.12 }
+    }
+}
+
+/// A data set that a model was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// Its name.
+    pub name: String,
+    /// Where it comes from.
+    pub source: String,
+    /// Its licence.
+    pub licence: String,
+    /// Items of it that were used.
+    pub items: u64,
+}
+
+impl Card {
+    /// A card for an untrained network over `tokens` with the usual sizes; data, licence and metrics are empty.
+    pub fn words(name: impl Into<String>, tokens: Vec<String>, features: FeatureConfig) -> Self {
+        Self {
+            version: CARD_VERSION,
+            name: name.into(),
+            created: civil_date(0),
+            seed: 0,
+            model: ModelConfig::words(&features, tokens.len()),
+            decoding: Decoding::words(tokens.len()),
+            features,
+            tokens,
+            data: Vec::new(),
+            licence: String::new(),
+            metrics: BTreeMap::new(),
+            weights_blake3: String::new(),
+        }
+    }
+
+    /// Says what is wrong with the card, if anything is.
+    pub fn validate(&self) -> Result<()> {
+        let fail = |what: String| Err(Error::invalid(format!("card of model \"{}\": {what}", self.name)));
+        if self.version == 0 || self.version > CARD_VERSION {
+            let version = self.version;
+            return fail(format!(
+                "version is {version}; this program reads 1 to {CARD_VERSION}, a newer one may read it"
+            ));
+        }
+        let tokens = self.tokens.len();
+        if tokens != self.model.tokens || tokens != self.decoding.thresholds.len() {
+            let (model, thresholds) = (self.model.tokens, self.decoding.thresholds.len());
+            return fail(format!("{tokens} tokens, but model.tokens is {model} and there are {thresholds} thresholds"));
+        }
+        if self.features.bands != self.model.bands {
+            let (bands, model) = (self.features.bands, self.model.bands);
+            return fail(format!("features.bands is {bands}, but model.bands is {model}"));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if let Some(bad) = self.tokens.iter().find(|token| token.trim().is_empty() || !seen.insert(token.as_str())) {
+            return fail(format!("token \"{bad}\" is empty or there twice"));
+        }
+        if let Some(bad) = self.decoding.thresholds.iter().find(|t| !(0.0..=1.0).contains(*t)) {
+            return fail(format!("a threshold is {bad}, allowed are 0 to 1"));
+        }
+        for (name, secs) in [("endpoint_secs", self.decoding.endpoint_secs), ("repeat_secs", self.decoding.repeat_secs)]
+        {
+            if !(0.0..=10.0).contains(&secs) {
+                return fail(format!("{name} is {secs}, allowed are 0 to 10"));
+            }
+        }
+        self.features.validate().and_then(|()| self.model.validate()).or_else(|e| fail(e.message))
+    }
+
+    /// Reads a card from RON text.
+    pub fn from_ron(text: &str) -> Result<Self> {
+        let card: Self =
+            ron::from_str(text).map_err(|e| Error::invalid(format!("line {}: {}", e.span.start, e.code)))?;
+        card.validate()?;
+        Ok(card)
+    }
+
+    /// Writes the card as RON text.
+    pub fn to_ron(&self) -> Result<String> {
+        ron::ser::to_string_pretty(self, ron::ser::PrettyConfig::default())
+            .map(|text| text + "\n")
+            .map_err(|e| Error::internal(format!("cannot write the card of model \"{}\": {e}", self.name)))
+    }
+}
+
+/// A network with its card, ready to recognise. Shared between lanes; each lane has its own state.
+#[derive(Debug)]
+pub struct Model {
+    card: Card,
+    network: Network,
+}
+
+impl Model {
+    /// A model that is not in a store, such as one just being trained. Its network is copied off the autodiff device.
+    pub fn new(card: Card, network: &Network) -> Result<Self> {
+        let weights = network_to_bytes(network)?;
+        let card = Card { weights_blake3: hash(&weights), ..card };
+        Self::from_bytes(card, weights)
+    }
+
+    /// A model out of its card and the content of its weights file, which must have the card's hash.
+    pub fn from_bytes(card: Card, weights: Vec<u8>) -> Result<Self> {
+        card.validate()?;
+        let fail = |what: String| Error::invalid(format!("weights of model \"{}\": {what}", card.name));
+        let found = hash(&weights);
+        if found != card.weights_blake3 {
+            let expected = &card.weights_blake3;
+            return Err(fail(format!(
+                "their hash is {found}, the card says {expected}; the file is damaged, copy it anew"
+            )));
+        }
+        let mut network = card.model.init(&Device::flex())?;
+        let result = network
+            .load_from(&mut SafetensorsStore::from_bytes(Some(weights)))
+            .map_err(|e| fail(format!("they do not fit the card: {e}")))?;
+        if !result.is_success() {
+            return Err(fail(format!("they do not fit the card: {result}")));
+        }
+        Ok(Self { card, network: network.valid() })
+    }
+
+    /// The content of the weights file: safetensors.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        network_to_bytes(&self.network)
+    }
+
+    /// The card.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+}
+
+fn network_to_bytes(network: &Network) -> Result<Vec<u8>> {
+    // Without metadata, whose order changes, equal networks give equal bytes and so equal hashes.
+    let mut store = SafetensorsStore::from_bytes(None).clear_metadata();
+    let fail = |e| Error::internal(format!("cannot write the weights: {e}"));
+    network.valid().save_into(&mut store).map_err(fail)?;
+    store.get_bytes().map_err(fail)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// The day of a time in seconds since 1970-01-01 UTC, as `YYYY-MM-DD`.
+///
+/// Counts in years that begin in March, so that the leap day is the last one (the "days from civil" method of Hinnant).
+pub fn civil_date(unix_secs: u64) -> String {
+    let days = unix_secs / 86_400 + 719_468; // Since 0000-03-01.
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A small model of random weights over `a`, `b`, `c`; the device's generator decides which.
+    pub(crate) fn random_model(seed: u64) -> Model {
+        let device = Device::flex();
+        device.seed(seed);
+        let mut card = Card::words("random", ["a", "b", "c"].map(String::from).to_vec(), FeatureConfig::speech(8_000));
+        card.model.channels = 16;
+        let network = card.model.init(&device).unwrap();
+        Model::new(card, &network).unwrap()
+    }
+
+    #[test]
+    fn a_model_survives_its_bytes() {
+        let model = random_model(1);
+        let bytes = model.to_bytes().unwrap();
+        let card = Card::from_ron(&model.card().to_ron().unwrap()).unwrap();
+        assert_eq!(&card, model.card());
+        let again = Model::from_bytes(card.clone(), bytes.clone()).unwrap();
+        let logits = |model: &Model| {
+            let mut logits = Vec::new();
+            let frames = vec![0.5; 40 * 40];
+            model.network().step(&mut model.network().online_state(), &frames, &mut logits).unwrap();
+            logits
+        };
+        assert_eq!(logits(&model), logits(&again));
+        assert_eq!(again.to_bytes().unwrap(), bytes);
+        assert_eq!(logits(&again).len(), 10 * 4);
+
+        let mut damaged = bytes.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert!(Model::from_bytes(card.clone(), damaged).unwrap_err().message.contains("damaged"));
+        let mut other = card;
+        other.model.channels = 17;
+        let error = Model::from_bytes(other, bytes).unwrap_err();
+        assert!(error.message.contains("do not fit the card"), "{error}");
+    }
+
+    #[test]
+    fn weights_that_are_no_safetensors_are_refused() {
+        let mut card = random_model(1).card().clone();
+        for bytes in [Vec::new(), b"no weights".to_vec(), vec![0xff; 64]] {
+            card.weights_blake3 = hash(&bytes);
+            let error = Model::from_bytes(card.clone(), bytes).unwrap_err();
+            assert!(error.message.contains("do not fit the card"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_card_that_contradicts_itself_is_refused() {
+        let good = random_model(1).card().clone();
+        let message = |change: fn(&mut Card)| {
+            let mut card = good.clone();
+            change(&mut card);
+            Card::from_ron(&card.to_ron().unwrap()).unwrap_err().message
+        };
+        assert!(message(|card| card.version = 2).contains("a newer one may read it"));
+        assert!(message(|card| drop(card.tokens.pop())).contains("2 tokens, but model.tokens is 3"));
+        assert!(message(|card| card.features.bands = 41).contains("features.bands is 41"));
+        assert!(message(|card| card.tokens[1] = "a".into()).contains("there twice"));
+        assert!(message(|card| card.decoding.thresholds[0] = 1.5).contains("threshold is 1.5"));
+        assert!(message(|card| card.decoding.endpoint_secs = f64::NAN).contains("endpoint_secs is NaN"));
+        assert!(message(|card| card.features.hop_samples = 0).contains("hop_samples is 0"));
+        assert!(Card::from_ron("(version: 1,\n name: 3)").unwrap_err().message.starts_with("line 2"));
+    }
+
+    #[test]
+    fn dates_are_right() {
+        for (unix_secs, date) in
+            [(0, "1970-01-01"), (951_782_399, "2000-02-28"), (951_782_400, "2000-02-29"), (4_107_542_400, "2100-03-01")]
+        {
+            assert_eq!(civil_date(unix_secs), date);
+        }
+    }
+}

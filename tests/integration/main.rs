@@ -1,0 +1,9 @@
+//! Tests of the whole program: one binary, because each links all of it.
+
+mod cli;
+mod client;
+mod fixture;
+mod http;
+mod program;
+mod scenarios;
+mod sse;
