@@ -1,14 +1,14 @@
 //! The bar on top: what fills the stream, whether it is connected, and the two switches as people know them.
 
 use bevy_egui::egui::{
-    Align, Color32, CornerRadius, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke, StrokeKind, TextEdit, Ui,
+    Align, Button, Color32, CornerRadius, Key, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke, StrokeKind, TextEdit, Ui,
     WidgetInfo, WidgetType, pos2, vec2,
 };
 
 use super::{
     format,
     labels::{self, Label},
-    state::{Intent, LaneView, MonitorIntent, MonitorMirror, PanelState, file_source},
+    state::{Intent, LaneView, MonitorIntent, MonitorMirror, PanelState, Scene},
     widgets::{self, Weight, size},
 };
 use crate::{
@@ -22,16 +22,9 @@ pub const HEIGHT: f32 = 40.0;
 /// Below this width the volume is left out, below the next the name in the second language.
 const ROOM_FOR_VOLUME: f32 = 1180.0;
 
-/// Draws the bar. `lane` is the stream that the controls steer, one of `lanes`.
-pub fn show(
-    ui: &mut Ui,
-    state: &mut PanelState,
-    lanes: &[LaneView],
-    lane: Option<&LaneView>,
-    monitor: Option<&MonitorMirror>,
-    is_live: bool,
-    intents: &mut Vec<Intent>,
-) {
+/// Draws the bar.
+pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Vec<Intent>) {
+    let is_live = scene.is_live;
     let language = state.language;
     let has_room = ui.available_width() >= ROOM_FOR_VOLUME;
     ui.allocate_ui_with_layout(vec2(ui.available_width(), HEIGHT), Layout::left_to_right(Align::Center), |ui| {
@@ -40,12 +33,12 @@ pub fn show(
         if has_room {
             name(ui, language);
         }
-        match lane {
+        match scene.lane(state) {
             Some(lane) => {
-                source(ui, state, lanes, lane, intents);
+                source(ui, state, scene.lanes, lane, intents);
                 connection(ui, language, lane);
                 switches(ui, language, lane, intents);
-                if let Some(monitor) = monitor {
+                if let Some(monitor) = scene.monitor {
                     listen(ui, language, lane, monitor, has_room, intents);
                 }
             }
@@ -108,11 +101,11 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
         ui.horizontal(|ui| {
             let hint = labels::FILE_HINT.pair(language).0;
             let edit = ui.add_sized(vec2(218.0, 26.0), TextEdit::singleline(&mut state.file_path).hint_text(hint));
-            let enters = edit.lost_focus() && ui.input(|input| input.key_pressed(bevy_egui::egui::Key::Enter));
+            let enters = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
             let can_play = !state.file_path.trim().is_empty();
-            let is_clicked = ui.add_enabled(can_play, bevy_egui::egui::Button::new(labels::PLAY_FILE.pair(language).0)).clicked();
+            let is_clicked = ui.add_enabled(can_play, Button::new(labels::PLAY_FILE.pair(language).0)).clicked();
             if can_play && (enters || is_clicked) {
-                chosen = Some(file_source(&state.file_path));
+                chosen = Some(format!("file:{}", state.file_path.trim()));
             }
         });
         if let Some(complaint) = &state.complaint {
@@ -142,7 +135,7 @@ pub fn set_source(state: &mut PanelState, lane: &LaneView, source: &str, intents
 fn source_name(source: &str, language: Language) -> String {
     let main = |label: Label| label.line(language).into_owned();
     match source.split_once(':') {
-        Some(("file", path)) => path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned(),
+        Some(("file" | "loop" | "fast", path)) => path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned(),
         Some(("mic", id)) => id.to_owned(),
         _ if source == "demo" => main(labels::DEMO),
         _ if source == "mic" => main(labels::MICROPHONE),
@@ -159,16 +152,17 @@ fn connection(ui: &mut Ui, language: Language, lane: &LaneView) {
         _ => lane.reason.unwrap_or_default().to_owned(),
     };
     let detail_color = if lane.connection == ConnectionState::Connected && !lane.is_silent { theme::MUTED } else { theme::AMBER };
-    ui.allocate_ui_with_layout(vec2(138.0, HEIGHT), Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(vec2(138.0, HEIGHT));
-        ui.spacing_mut().item_spacing.y = 0.0;
-        ui.add_space(2.0);
-        widgets::chip(ui, color, &labels::state(lane.connection).line(language), 138.0);
-        ui.horizontal(|ui| {
-            ui.add_space(16.0 - ui.spacing().item_spacing.x);
-            widgets::text(ui, detail, size::CAPTION, detail_color, 122.0, Align::Min);
-        });
-    });
+    let (rect, response) = ui.allocate_exact_size(vec2(138.0, HEIGHT), Sense::hover());
+    let state = widgets::line(ui, labels::state(lane.connection).line(language), size::SMALL, color, 122.0);
+    let below = widgets::line(ui, detail.as_str(), size::CAPTION, detail_color, 122.0);
+    let is_cut = below.elided;
+    let y = if detail.is_empty() { rect.center().y } else { rect.center().y - 8.0 };
+    widgets::dot(ui, pos2(rect.left() + 6.0, y), color);
+    ui.painter().galley(pos2(rect.left() + 16.0, y - state.size().y / 2.0), state, color);
+    ui.painter().galley(pos2(rect.left() + 16.0, rect.center().y + 9.0 - below.size().y / 2.0), below, detail_color);
+    if is_cut {
+        response.on_hover_text(detail);
+    }
 }
 
 /// The colour that a connection state has everywhere.
@@ -215,7 +209,7 @@ fn listen(ui: &mut Ui, language: Language, lane: &LaneView, monitor: &MonitorMir
             if ui.add(slider).changed() {
                 intents.push(Intent::Monitor(MonitorIntent::SetVolumeDb(volume_db.round())));
             }
-            widgets::text(ui, format!("{volume_db:.0} dB"), size::SMALL, theme::MUTED, 46.0, Align::Max);
+            widgets::text(ui, format!("{volume_db:.0} dB"), size::SMALL, theme::MUTED, 46.0, Align::Min);
         }
     });
 }
@@ -245,7 +239,7 @@ fn live(ui: &mut Ui, language: Language, is_live: bool) -> Response {
 
 /// A button that shows a value under its caption.
 fn two_lines(ui: &mut Ui, caption: &str, value: &str, color: Color32, width: f32, opens_menu: bool) -> Response {
-    let (rect, response) = ui.allocate_exact_size(vec2(width, 38.0), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(width, 36.0), Sense::click());
     let border = Stroke::new(1.0, if response.hovered() { theme::TEAL } else { theme::LINE });
     ui.painter().rect(rect, CornerRadius::same(8), theme::SURFACE, border, StrokeKind::Inside);
     let inner = width - if opens_menu { 32.0 } else { 20.0 };

@@ -4,7 +4,11 @@ use bevy_egui::egui::{self, Stroke, Ui, vec2};
 use egui_plot::{AxisHints, GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points};
 
 use super::{labels, widgets};
-use crate::{config::Language, draw::theme, train::progress::Progress};
+use crate::{
+    config::Language,
+    draw::theme,
+    train::progress::{LossPoint, Progress},
+};
 
 /// How much of the past the smoothed line remembers: the weight of a new step falls from 1 to this.
 const SMOOTHING: f64 = 0.05;
@@ -19,24 +23,23 @@ pub struct ShownTraining {
     loss: Vec<PlotPoint>,
     smooth: Vec<PlotPoint>,
     validation: Vec<PlotPoint>,
-    seen: (usize, usize),
+    seen: Option<(usize, u64)>,
 }
 
 impl ShownTraining {
-    /// Takes the newest progress and curve. `loss` and `validation` are (step, loss) in order of steps; work is done only when
-    /// one of them grew.
-    pub fn take(&mut self, progress: &Progress, loss: &[(u64, f32)], validation: &[(u64, f32)]) {
-        if self.progress.updates != progress.updates
-            || self.progress.phase != progress.phase
-            || self.progress.run != progress.run
-        {
+    /// Takes the newest progress and curve. Work is done only where something is new.
+    pub fn take(&mut self, progress: &Progress, curve: &[LossPoint]) {
+        let is_new_run = self.progress.run != progress.run;
+        if is_new_run || self.progress.updates != progress.updates || self.progress.phase != progress.phase {
             self.progress = progress.clone();
         }
-        if self.seen != (loss.len(), validation.len()) {
-            self.seen = (loss.len(), validation.len());
-            self.loss = joined(loss.iter().copied().map(log_point));
-            self.smooth = joined(smoothed(loss));
-            self.validation = validation.iter().copied().map(log_point).collect();
+        let seen = curve.last().map(|last| (curve.len(), last.step));
+        if is_new_run || self.seen != seen {
+            self.seen = seen;
+            self.loss = joined(curve.iter().map(|point| log_point(point.step, point.loss)));
+            self.smooth = joined(smoothed(curve));
+            let validated = curve.iter().filter_map(|point| Some(log_point(point.step, point.validation_loss?)));
+            self.validation = validated.collect();
         }
     }
 
@@ -52,15 +55,16 @@ impl ShownTraining {
 }
 
 /// Losses are drawn by their decimal logarithm; one below a millionth, or none at all, at a millionth.
-fn log_point((step, loss): (u64, f32)) -> PlotPoint {
+fn log_point(step: u64, loss: f32) -> PlotPoint {
     let loss = if loss.is_finite() { f64::from(loss).max(1e-6) } else { 1e-6 };
     PlotPoint::new(step as f64, loss.log10())
 }
 
 /// The exponential mean of the logarithms, whose first values are plain means so that it starts where the losses are.
-fn smoothed(loss: &[(u64, f32)]) -> impl ExactSizeIterator<Item = PlotPoint> {
+fn smoothed(curve: &[LossPoint]) -> impl ExactSizeIterator<Item = PlotPoint> {
     let mut mean = 0.0;
-    loss.iter().copied().map(log_point).enumerate().map(move |(i, point)| {
+    curve.iter().enumerate().map(move |(i, point)| {
+        let point = log_point(point.step, point.loss);
         let weight = (1.0 / (i + 1) as f64).max(SMOOTHING);
         mean += (point.y - mean) * weight;
         PlotPoint::new(point.x, mean)
@@ -162,10 +166,14 @@ fn steps(step: f64) -> String {
 mod tests {
     use super::*;
 
+    fn curve(len: u64, loss: impl Fn(u64) -> f32) -> Vec<LossPoint> {
+        let validation = |step: u64| (step % 100 == 0).then_some(0.5);
+        (1..=len).map(|step| LossPoint { step, loss: loss(step), validation_loss: validation(step) }).collect()
+    }
+
     #[test]
     fn smoothing_starts_at_the_losses_and_follows_them() {
-        let loss: Vec<(u64, f32)> = (0..500).map(|i| (i, if i < 250 { 100.0 } else { 1.0 })).collect();
-        let line: Vec<PlotPoint> = smoothed(&loss).collect();
+        let line: Vec<PlotPoint> = smoothed(&curve(500, |step| if step <= 250 { 100.0 } else { 1.0 })).collect();
         assert!((line[0].y - 2.0).abs() < 1e-6 && (line[249].y - 2.0).abs() < 1e-6);
         assert!(line[260].y < 1.5 && line[260].y > 0.5, "smooth: {}", line[260].y);
         assert!(line[499].y < 1e-3, "it arrives: {}", line[499].y);
@@ -173,12 +181,14 @@ mod tests {
 
     #[test]
     fn a_long_run_is_drawn_with_few_points_and_ends_at_the_newest() {
-        let loss: Vec<(u64, f32)> = (0..100_003).map(|i| (i, 1.0)).collect();
-        let points = joined(loss.iter().copied().map(log_point));
-        assert!(points.len() <= MOST_POINTS + 1, "{}", points.len());
-        assert_eq!(points.last().unwrap().x, 100_002.0);
-        assert!(points.windows(2).all(|pair| pair[0].x < pair[1].x));
-        assert!(joined(std::iter::empty::<(u64, f32)>().map(log_point).collect::<Vec<_>>().into_iter()).is_empty());
+        let mut shown = ShownTraining::default();
+        shown.take(&Progress::default(), &curve(100_003, |_| 1.0));
+        assert!(shown.loss.len() <= MOST_POINTS + 1, "{}", shown.loss.len());
+        assert_eq!(shown.loss.last().unwrap().x, 100_003.0);
+        assert!(shown.loss.windows(2).all(|pair| pair[0].x < pair[1].x));
+        assert_eq!(shown.validation.len(), 1_000);
+        shown.take(&Progress::default(), &[]);
+        assert!(shown.is_empty() && shown.validation.is_empty(), "another run");
     }
 
     #[test]
@@ -191,6 +201,6 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_no_number_cannot_break_the_axis() {
-        assert!([f32::NAN, 0.0, -1.0, f32::INFINITY].iter().all(|&loss| log_point((1, loss)).y == -6.0));
+        assert!([f32::NAN, 0.0, -1.0, f32::INFINITY].iter().all(|&loss| log_point(1, loss).y == -6.0));
     }
 }

@@ -32,6 +32,16 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// A whole number in at most five signs, for narrow places.
+pub fn short_count(number: u64) -> String {
+    match number {
+        0..100_000 => number.to_string(),
+        100_000..1_000_000 => format!("{:.0}k", number as f64 / 1e3),
+        1_000_000..100_000_000 => format!("{:.1}M", number as f64 / 1e6),
+        _ => format!("{:.0}M", number as f64 / 1e6),
+    }
+}
+
 /// A share (0 to 1) in percent, with one decimal.
 pub fn percent(share: f32) -> String {
     if share.is_finite() { format!("{:.1} %", share * 100.0) } else { "–".to_owned() }
@@ -76,6 +86,7 @@ mod tests {
         assert_eq!([clock(0.0), clock(3_725.9), clock(f64::INFINITY)], ["0:00:00", "1:02:05", "–"]);
         assert_eq!([moment(0.04), moment(83.46), moment(3_659.96)], ["0:00.0", "1:23.5", "1:01:00.0"]);
         assert_eq!([count(7), count(1_234), count(12_345_678)], ["7", "1\u{a0}234", "12\u{a0}345\u{a0}678"]);
+        assert_eq!([99_999, 123_456, 1_234_567].map(short_count), ["99999", "123k", "1.2M"]);
         assert_eq!([percent(0.9731), percent(f32::NAN)], ["97.3 %", "–"]);
         assert_eq!([loss(123.45), loss(1.23456), loss(0.012_34), loss(f32::NAN)], ["123.5", "1.235", "0.0123", "–"]);
         assert_eq!([rate(0.0012), rate(0.0)], ["1.20e-3", "–"]);

@@ -1,11 +1,11 @@
 //! Keys. They end in the same intents as the buttons, and none acts while somebody writes into a box.
 
-use bevy_egui::egui::{Align, Align2, Context, FocusDirection, Key, Modifiers, Window, vec2};
+use bevy_egui::egui::{Align, Align2, Context, Event, FocusDirection, Key, Modifiers, Window, vec2};
 
 use super::{
     controls::command,
     labels::{self, Label},
-    state::{Intent, LaneView, MonitorIntent, MonitorMirror, PanelState, WindowIntent},
+    state::{Intent, LaneView, MonitorIntent, PanelState, Scene, WindowIntent},
     training, widgets,
     widgets::size,
 };
@@ -51,24 +51,13 @@ const KEYS: [(Deed, &[Key], &str, Label); 12] = [
 const DIGITS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
 
-/// What the keys act on.
-pub struct Scene<'a> {
-    /// All streams.
-    pub lanes: &'a [LaneView<'a>],
-    /// The one that the controls steer.
-    pub lane: Option<&'a LaneView<'a>>,
-    /// Hearing, where there is any.
-    pub monitor: Option<&'a MonitorMirror>,
-    /// Where the training is in its life.
-    pub phase: Phase,
-}
-
 /// Takes the keys pressed since the last frame. Says whether the newest progress is to be shown now.
 pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut Vec<Intent>) -> bool {
     if ctx.text_edit_focused() {
         return false;
     }
     let mut refreshes = false;
+    let lane = scene.lane(state);
     for (deed, keys, ..) in KEYS {
         if !keys.iter().any(|&key| is_pressed(ctx, key)) {
             continue;
@@ -87,14 +76,14 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
             Deed::Live => intents.push(Intent::GoLive),
             Deed::Refresh => refreshes = true,
             Deed::Listen => {
-                if let (Some(monitor), Some(lane)) = (scene.monitor, scene.lane)
+                if let (Some(monitor), Some(lane)) = (scene.monitor, lane)
                     && !lane.source.starts_with("mic")
                 {
                     intents.push(Intent::Monitor(MonitorIntent::SetOn(!monitor.is_on)));
                 }
             }
-            Deed::Open | Deed::Recognise => intents.extend(scene.lane.map(|lane| command(lane, of_stream(deed, lane)))),
-            Deed::Train | Deed::Pause => intents.extend(of_training(deed, scene.phase, state).map(Intent::Training)),
+            Deed::Open | Deed::Recognise => intents.extend(lane.map(|lane| command(lane, of_stream(deed, lane)))),
+            Deed::Train | Deed::Pause => intents.extend(of_training(deed, scene.progress.phase, state).map(Intent::Training)),
         }
     }
     for (key, lane) in DIGITS.into_iter().zip(scene.lanes) {
@@ -109,7 +98,7 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
 fn is_pressed(ctx: &Context, key: Key) -> bool {
     ctx.input(|input| {
         input.events.iter().any(|event| match event {
-            bevy_egui::egui::Event::Key { key: pressed, pressed: true, repeat: false, modifiers, .. } => {
+            Event::Key { key: pressed, pressed: true, repeat: false, modifiers, .. } => {
                 *pressed == key && (*modifiers == Modifiers::NONE || key == Key::Questionmark && modifiers.shift_only())
             }
             _ => false,

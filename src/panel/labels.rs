@@ -74,7 +74,7 @@ labels! {
     /// No word yet.
     NO_WORDS: "認識した言葉がここに並びます", "Words will be listed here";
     /// A better model exists.
-    BETTER_MODEL: "より良いモデル", "Better model";
+    BETTER_MODEL: "改良版", "Better model";
     /// Takes it.
     USE_IT: "使う", "Use it";
     /// Of words, how many are right.
@@ -106,7 +106,7 @@ labels! {
     /// Accuracy on what was not learnt from.
     VALIDATION: "検証", "validation";
     /// Step size.
-    LEARNING_RATE: "学習率", "learning rate";
+    LEARNING_RATE: "学習率", "rate";
     /// Items a second.
     SPEED: "速度", "speed";
     /// Time to go.
@@ -225,6 +225,14 @@ labels! {
     KEY_DRAG: "過去を見る", "look back";
     /// Drag or wheel.
     DRAG_OR_WHEEL: "ドラッグ・ホイール", "drag, wheel";
+    /// The ring was full.
+    CAUSE_OVERRUN: "取りこぼし", "overrun";
+    /// No sound arrived.
+    CAUSE_STALL: "音声の途絶", "stall";
+    /// The source was gone.
+    CAUSE_LOST: "音源の喪失", "source lost";
+    /// Another source was chosen.
+    CAUSE_SWITCH: "音源の切り替え", "source switched";
     /// State.
     STATE_IDLE: "未接続", "idle";
     /// State.

@@ -1,6 +1,6 @@
 //! The recognition of one stream: the model, the newest words large, the recent ones with their times and scores.
 
-use bevy_egui::egui::{Align, Layout, Ui, pos2, text::LayoutJob, text::TextFormat, vec2};
+use bevy_egui::egui::{Align, Color32, Layout, Sense, Ui, UiBuilder, pos2, text::LayoutJob, text::TextFormat, vec2};
 
 use super::{
     format, labels,
@@ -11,31 +11,29 @@ use super::{
 use crate::{
     config::Language,
     draw::theme,
-    recognise::{service::ModelIntent, transcript::Token},
+    recognise::{service::ModelIntent, transcript::{Token, Transcript}},
     stream::ConnectionState,
 };
 
-/// Rows of recent words.
-pub const WORD_ROWS: usize = 5;
-const ROW_HEIGHT: f32 = 19.0;
+const ROW_HEIGHT: f32 = 18.0;
 
-/// Draws the panel.
-pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, models: &[ModelView], intents: &mut Vec<Intent>) {
+/// Draws the panel with this many recent words.
+pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, models: &[ModelView], rows: usize, intents: &mut Vec<Intent>) {
     let language = state.language;
     ui.horizontal(|ui| {
         widgets::label(ui, labels::RECOGNITION, language, size::TITLE, theme::FOAM);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let (label, color) = running(lane);
-            widgets::chip(ui, color, &label.line(language), 150.0);
+            widgets::tag(ui, color, &label.line(language));
         });
     });
     model_row(ui, language, lane, models, intents);
     newest_words(ui, language, lane);
-    recent_words(ui, language, lane.tokens);
+    recent_words(ui, language, lane.transcript, rows);
 }
 
 /// How recognition stands: its name and colour.
-pub fn running(lane: &LaneView) -> (Label, bevy_egui::egui::Color32) {
+pub fn running(lane: &LaneView) -> (Label, Color32) {
     match (lane.is_recognised, lane.connection) {
         (false, _) => (labels::STOPPED, theme::MUTED),
         (true, ConnectionState::Connected) => (labels::RUNNING, theme::TEAL),
@@ -46,17 +44,19 @@ pub fn running(lane: &LaneView) -> (Label, bevy_egui::egui::Color32) {
 /// The model in use, or the better one that is offered. The row is always there and always as high.
 fn model_row(ui: &mut Ui, language: Language, lane: &LaneView, models: &[ModelView], intents: &mut Vec<Intent>) {
     let height = widgets::button_height(language);
-    let in_use = models.iter().find(|model| Some(model.name.as_ref()) == lane.model);
-    let offered = models.iter().find(|model| model.is_offered && Some(model.name.as_ref()) != lane.model);
+    let in_use = models.iter().find(|model| Some(&*model.name) == lane.model);
+    let offered = models.iter().find(|model| model.is_offered && Some(&*model.name) != lane.model);
     ui.allocate_ui_with_layout(vec2(ui.available_width(), height), Layout::left_to_right(Align::Center), |ui| {
         ui.set_min_height(height);
-        let right = if offered.is_some() { 92.0 } else { 0.0 };
-        let half = ((ui.available_width() - right) / if offered.is_some() { 2.0 } else { 1.0 } - 8.0).floor();
+        let half = match offered {
+            Some(_) => ((ui.available_width() - 76.0 - 8.0 * 2.0) / 2.0).floor(),
+            None => ui.available_width(),
+        };
         let accuracy = |model: &ModelView| model.accuracy.map(format::percent).unwrap_or_default();
         let name = lane.model.unwrap_or(labels::NO_MODEL.pair(language).0);
-        named(ui, labels::MODEL, language, &format!("{name}  {}", in_use.map(accuracy).unwrap_or_default()), half);
+        widgets::field(ui, labels::MODEL, language, format!("{name}  {}", in_use.map(accuracy).unwrap_or_default()), half);
         if let Some(better) = offered {
-            named(ui, labels::BETTER_MODEL, language, &format!("{}  {}", better.name, accuracy(better)), half);
+            widgets::field(ui, labels::BETTER_MODEL, language, format!("{}  {}", better.name, accuracy(better)), half);
             if widgets::button(ui, labels::USE_IT, language, Weight::Primary, 76.0).clicked() {
                 intents.push(Intent::Model(ModelIntent::Use(better.name.clone())));
             }
@@ -64,28 +64,27 @@ fn model_row(ui: &mut Ui, language: Language, lane: &LaneView, models: &[ModelVi
     });
 }
 
-fn named(ui: &mut Ui, caption: Label, language: Language, value: &str, width: f32) {
-    widgets::field(ui, caption, language, value, width);
-}
-
 /// The newest words that fit, large; what may still change is paler. The newest is always whole.
 fn newest_words(ui: &mut Ui, language: Language, lane: &LaneView) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 46.0), bevy_egui::egui::Sense::hover());
-    let has_words = !lane.partial.is_empty() || !lane.tokens.is_empty();
-    if !lane.is_recognised && !has_words || !has_words {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 42.0), Sense::hover());
+    let mut newest = newest(lane.transcript).peekable();
+    if newest.peek().is_none() {
         let hint = if lane.is_recognised { labels::SAY_SOMETHING } else { labels::RECOGNITION_IS_OFF };
-        let mut inner = ui.new_child(bevy_egui::egui::UiBuilder::new().max_rect(rect));
+        let mut inner = ui.new_child(UiBuilder::new().max_rect(rect));
         widgets::empty(&mut inner, hint, language, rect.height());
         return;
     }
-    let known = lane.tokens.iter().rev().take(12).map(|token| (&*token.token, theme::FOAM));
-    let partial = lane.partial.split_whitespace().rev().take(6).map(|word| (word, theme::MIST));
     let mut right = rect.width();
     let space = size::WORDS * 0.3;
     let mut words = Vec::new();
-    for (i, (word, color)) in partial.chain(known).enumerate() {
-        let color = if i > 0 && color == theme::FOAM { theme::faded(color, 0.8) } else { color };
-        let format = TextFormat::simple(widgets::font(size::WORDS), color);
+    for (i, (token, is_final)) in newest.enumerate() {
+        let color = match (is_final, i) {
+            (false, _) => theme::MIST,
+            (true, 0) => theme::FOAM,
+            (true, _) => theme::faded(theme::FOAM, 0.8),
+        };
+        let word = &*token.token;
+        let format = TextFormat::simple(widgets::strong(size::WORDS), color);
         let galley = ui.painter().layout_job(LayoutJob::single_section(word.to_owned(), format));
         if galley.size().x > right {
             if words.is_empty() {
@@ -104,24 +103,32 @@ fn newest_words(ui: &mut Ui, language: Language, lane: &LaneView) {
     }
 }
 
+/// All words from the newest to the oldest, and whether each is final.
+fn newest(transcript: &Transcript) -> impl Iterator<Item = (&Token, bool)> {
+    let said = transcript.partial().tokens.iter().rev().map(|token| (token, false));
+    said.chain(transcript.segments().rev().flat_map(|segment| segment.tokens.iter().rev()).map(|token| (token, true)))
+}
+
 /// The newest words from the top: when, what, how sure.
-fn recent_words(ui: &mut Ui, language: Language, tokens: &[Token]) {
+fn recent_words(ui: &mut Ui, language: Language, transcript: &Transcript, rows: usize) {
     let width = ui.available_width();
-    let height = ROW_HEIGHT * WORD_ROWS as f32;
+    let height = ROW_HEIGHT * rows as f32;
     ui.allocate_ui_with_layout(vec2(width, height), Layout::top_down(Align::Min), |ui| {
         ui.set_min_size(vec2(width, height));
         ui.spacing_mut().item_spacing = vec2(8.0, 0.0);
-        if tokens.is_empty() {
+        let mut words = newest(transcript).peekable();
+        if words.peek().is_none() {
             widgets::empty(ui, labels::NO_WORDS, language, height);
             return;
         }
         let (time, score, bar) = (66.0, 46.0, 84.0);
         let word = width - time - score - bar - 8.0 * 3.0;
-        for token in tokens.iter().rev().take(WORD_ROWS) {
+        for (token, is_final) in words.take(rows) {
             ui.allocate_ui_with_layout(vec2(width, ROW_HEIGHT), Layout::left_to_right(Align::Center), |ui| {
                 ui.set_min_height(ROW_HEIGHT);
                 widgets::text(ui, format::moment(token.start_secs), size::SMALL, theme::MUTED, time, Align::Max);
-                widgets::text(ui, &*token.token, size::BODY, theme::TEXT, word, Align::Min);
+                let color = if is_final { theme::TEXT } else { theme::MIST };
+                widgets::text(ui, &*token.token, size::BODY, color, word, Align::Min);
                 widgets::bar(ui, token.score, vec2(bar, 5.0), score_color(token.score));
                 let percent = format!("{:.0} %", token.score * 100.0);
                 widgets::text(ui, percent, size::SMALL, theme::MUTED, score, Align::Max);
@@ -130,6 +137,6 @@ fn recent_words(ui: &mut Ui, language: Language, tokens: &[Token]) {
     });
 }
 
-fn score_color(score: f32) -> bevy_egui::egui::Color32 {
+fn score_color(score: f32) -> Color32 {
     if score >= 0.7 { theme::TEAL } else { theme::AMBER }
 }

@@ -1,15 +1,18 @@
 //! What the panels themselves remember, what they are shown, and what they ask for.
 
-use std::{path::PathBuf, sync::Arc};
-
 use bevy::prelude::{Message, Resource};
 
 use super::curve::ShownTraining;
 use crate::{
+    Text,
     config::{Config, Language},
-    recognise::{service::ModelIntent, transcript::Token},
+    recognise::{service::ModelIntent, transcript::Transcript},
+    status::Status,
     stream::{ConnectionState, StreamIntent, StreamKey},
-    train::trainer::TrainingIntent,
+    train::{
+        progress::{LossPoint, Progress},
+        trainer::TrainingIntent,
+    },
 };
 
 /// What the panels remember between two frames. Nobody else needs it.
@@ -85,10 +88,8 @@ pub struct LaneView<'a> {
     pub is_recognised: bool,
     /// The model in use.
     pub model: Option<&'a str>,
-    /// Words that may still change.
-    pub partial: &'a str,
-    /// The newest words, oldest first.
-    pub tokens: &'a [Token],
+    /// What was heard.
+    pub transcript: &'a Transcript,
 }
 
 impl LaneView<'_> {
@@ -102,7 +103,7 @@ impl LaneView<'_> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelView {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: Text,
     /// Of the words it was checked with, how many it got right (0 to 1).
     pub accuracy: Option<f32>,
     /// How many different words it knows.
@@ -110,10 +111,6 @@ pub struct ModelView {
     /// Whether the trainer offers it as better than the one in use.
     pub is_offered: bool,
 }
-
-/// The models there are. The lead's `receive_*` system refreshes it.
-#[derive(Resource, Clone, Debug, Default)]
-pub struct ModelsMirror(pub Arc<[ModelView]>);
 
 /// Hearing a file or the demo, as the panels see it.
 #[derive(Resource, Clone, Copy, Debug, PartialEq)]
@@ -157,7 +154,29 @@ pub enum Intent {
     GoLive,
 }
 
-/// The source that fills a stream from the file at `path`.
-pub fn file_source(path: &str) -> String {
-    format!("file:{}", PathBuf::from(path.trim()).display())
+/// Everything that the panels show. They read it and change nothing of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// All streams, in the order of their keys.
+    pub lanes: &'a [LaneView<'a>],
+    /// The models there are.
+    pub models: &'a [ModelView],
+    /// How the training stands.
+    pub progress: &'a Progress,
+    /// The loss of every step of the newest run.
+    pub curve: &'a [LossPoint],
+    /// Hearing, where there is a way to hear.
+    pub monitor: Option<&'a MonitorMirror>,
+    /// How everything stands.
+    pub status: Option<&'a Status>,
+    /// Whether the picture shows the present.
+    pub is_live: bool,
+}
+
+impl<'a> Scene<'a> {
+    /// The stream that the controls steer: the chosen one, else the first.
+    pub fn lane(&self, state: &PanelState) -> Option<&'a LaneView<'a>> {
+        let chosen = state.lane.as_ref().and_then(|key| self.lanes.iter().find(|lane| lane.key == key));
+        chosen.or(self.lanes.first())
+    }
 }

@@ -1,6 +1,6 @@
 //! The training: what to learn from, the switches, and the progress, alive on every drawn frame unless held on purpose.
 
-use bevy_egui::egui::{Align, DragValue, Layout, TextEdit, Ui, vec2};
+use bevy_egui::egui::{Align, Color32, DragValue, Layout, TextEdit, Ui, vec2};
 
 use super::{
     curve, format,
@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// Height of the form.
+const FORM_HEIGHT: f32 = 42.0;
+
 /// Draws the panel. `height` is the room left for it; the curve takes what the rest leaves.
 pub fn show(ui: &mut Ui, state: &mut PanelState, newest: &Progress, height: f32, intents: &mut Vec<Intent>) -> bool {
     let language = state.language;
@@ -25,7 +28,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, newest: &Progress, height: f32,
         widgets::label(ui, labels::TRAINING, language, size::TITLE, theme::FOAM);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let (label, color) = phase(newest.phase);
-            widgets::chip(ui, color, &label.line(language), 150.0);
+            widgets::tag(ui, color, &label.line(language));
         });
     });
     if newest.phase.is_active() {
@@ -36,15 +39,10 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, newest: &Progress, height: f32,
     switches(ui, state, newest.phase, intents);
     let shown = &state.training;
     let done = if shown.progress.steps > 0 { shown.progress.step as f32 / shown.progress.steps as f32 } else { 0.0 };
-    ui.horizontal(|ui| {
-        let width = ui.available_width() - 60.0;
-        let color = if newest.phase == Phase::Failed { theme::CORAL } else { theme::TEAL };
-        widgets::bar(ui, done, vec2(width, 8.0), color);
-        widgets::text(ui, format::percent(done), size::SMALL, theme::TEXT, 52.0, Align::Max);
-    });
+    whole_run(ui, &shown.progress, language, done);
     numbers(ui, shown, language);
     let used = ui.cursor().top() - top;
-    let last_row = widgets::button_height(language) + ui.spacing().item_spacing.y * 2.0;
+    let last_row = 24.0 + ui.spacing().item_spacing.y * 2.0;
     curve::show(ui, shown, language, (height - used - last_row).clamp(64.0, 240.0));
     hold_row(ui, state)
 }
@@ -70,24 +68,21 @@ fn form(ui: &mut Ui, state: &mut PanelState) {
     });
 }
 
-/// What the present run learns: its name, where the form stands otherwise.
+/// What the present run learns, where the form stands otherwise.
 fn of_run(ui: &mut Ui, state: &PanelState, newest: &Progress) {
     let language = state.language;
-    let gap = ui.spacing().item_spacing.x;
-    let half = (ui.available_width() - gap) / 2.0;
-    ui.horizontal(|ui| {
-        column(ui, labels::DATASET, language, half, |ui| {
-            widgets::text(ui, state.dataset.as_str(), size::BODY, theme::TEXT, half, Align::Min);
-        });
-        column(ui, labels::SAVE_AS, language, half, |ui| {
-            widgets::text(ui, newest.run.as_ref(), size::BODY, theme::TEXT, half, Align::Min);
-        });
+    let half = ((ui.available_width() - ui.spacing().item_spacing.x) / 2.0).floor();
+    let size = vec2(ui.available_width(), FORM_HEIGHT);
+    ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Min), |ui| {
+        ui.set_min_height(FORM_HEIGHT);
+        widgets::field(ui, labels::DATASET, language, state.dataset.as_str(), half);
+        widgets::field(ui, labels::SAVE_AS, language, &*newest.run, half);
     });
 }
 
 fn column(ui: &mut Ui, caption: Label, language: Language, width: f32, contents: impl FnOnce(&mut Ui)) {
-    ui.allocate_ui_with_layout(vec2(width, 44.0), Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(vec2(width, 44.0));
+    ui.allocate_ui_with_layout(vec2(width, FORM_HEIGHT), Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(vec2(width, FORM_HEIGHT));
         ui.spacing_mut().item_spacing.y = 3.0;
         widgets::text(ui, caption.line(language), size::CAPTION, theme::MUTED, width, Align::Min);
         contents(ui);
@@ -124,12 +119,31 @@ fn switches(ui: &mut Ui, state: &PanelState, phase: Phase, intents: &mut Vec<Int
 /// The run that the form describes.
 pub fn spec(state: &PanelState) -> TrainSpec {
     TrainSpec {
-        model_name: state.save_as.trim().to_owned(),
-        dataset_name: state.dataset.trim().to_owned(),
         epochs: state.epochs,
         batch_size: state.batch_size,
-        learning_rate: None,
-        resume_from_checkpoint: None,
+        ..TrainSpec::new(state.save_as.trim(), state.dataset.trim())
+    }
+}
+
+/// How much of the run is done; while the dataset is read, how much of that; after a failure, why.
+fn whole_run(ui: &mut Ui, progress: &Progress, language: Language, done: f32) {
+    let width = ui.available_width();
+    match (progress.phase, &progress.message) {
+        (Phase::Failed, Some(message)) => {
+            widgets::text(ui, &**message, size::SMALL, theme::CORAL, width, Align::Min).on_hover_text(&**message);
+        }
+        (phase, _) => {
+            let is_reading = phase == Phase::Preparing && progress.files > 0;
+            let (share, color) = match is_reading {
+                true => (progress.files_read as f32 / progress.files as f32, theme::MIST),
+                false => (done, theme::TEAL),
+            };
+            ui.horizontal(|ui| {
+                ui.set_height(16.0);
+                widgets::bar(ui, share, vec2(width - 64.0, 8.0), color).on_hover_text(labels::TRAINING.line(language));
+                widgets::text(ui, format::percent(share), size::SMALL, theme::TEXT, 56.0, Align::Max);
+            });
+        }
     }
 }
 
@@ -142,9 +156,9 @@ fn numbers(ui: &mut Ui, shown: &curve::ShownTraining, language: Language) {
     let rows: [[(Label, String); 4]; 2] = [
         [
             (labels::EPOCH, format!("{} / {}", progress.epoch, progress.epochs)),
-            (labels::STEP, format!("{} / {}", progress.step, progress.steps)),
+            (labels::STEP, format!("{} / {}", format::short_count(progress.step), format::short_count(progress.steps))),
             (labels::LOSS, value(format::loss(progress.loss))),
-            (labels::VALIDATION, progress.validation_accuracy.map_or("–".to_owned(), format::percent)),
+            (labels::VALIDATION, progress.validation_accuracy.map_or("–".to_owned(), |share| format::percent(share as f32))),
         ],
         [
             (labels::LEARNING_RATE, value(format::rate(progress.learning_rate))),
@@ -167,15 +181,15 @@ fn hold_row(ui: &mut Ui, state: &mut PanelState) -> bool {
     let language = state.language;
     let mut refreshes = false;
     ui.horizontal(|ui| {
-        refreshes = widgets::button(ui, labels::REFRESH, language, Weight::Plain, 120.0).clicked();
-        let (main, other) = labels::HOLD_PROGRESS.pair(language);
-        ui.checkbox(&mut state.holds_progress, main).on_hover_text(other.unwrap_or(main));
+        refreshes = widgets::small_button(ui, labels::REFRESH, language, Weight::Plain).clicked();
+        ui.add_space(4.0);
+        widgets::toggle(ui, &mut state.holds_progress, labels::HOLD_PROGRESS, language);
     });
     refreshes
 }
 
 /// The name and the colour of a phase.
-pub fn phase(phase: Phase) -> (Label, bevy_egui::egui::Color32) {
+pub fn phase(phase: Phase) -> (Label, Color32) {
     match phase {
         Phase::Idle => (labels::IDLE, theme::MUTED),
         Phase::Preparing => (labels::PREPARING, theme::MIST),

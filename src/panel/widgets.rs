@@ -1,7 +1,7 @@
 //! The few shapes that all panels are made of. Everything with a number in it has a fixed width, so that nothing jumps.
 
 use bevy_egui::egui::{
-    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Layout, Margin, Rect, Response, Sense, Stroke,
+    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Layout, Margin, Pos2, Rect, Response, Sense, Stroke,
     StrokeKind, Ui, Vec2, WidgetInfo, WidgetType, pos2,
     text::{LayoutJob, TextFormat, TextWrapping},
     vec2,
@@ -41,6 +41,11 @@ pub fn font(points: f32) -> FontId {
     FontId::new(points, FontFamily::Proportional)
 }
 
+/// The font of titles and of what matters most.
+pub fn strong(points: f32) -> FontId {
+    FontId::new(points, super::fonts::strong())
+}
+
 /// One line in at most `width` points; what does not fit ends in "…".
 pub fn line(ui: &Ui, text: impl Into<String>, points: f32, color: Color32, width: f32) -> Arc<Galley> {
     let mut job = LayoutJob::single_section(text.into(), TextFormat::simple(font(points), color));
@@ -74,7 +79,8 @@ pub fn plain(ui: &mut Ui, content: impl Into<String>, points: f32, color: Color3
 /// A label on one line: the main language in `color`, the other small and muted beside it.
 pub fn label(ui: &mut Ui, label: Label, language: Language, points: f32, color: Color32) -> Response {
     let (main, other) = label.pair(language);
-    let mut job = LayoutJob::single_section(main.to_owned(), TextFormat::simple(font(points), color));
+    let face = if points >= size::TITLE { strong(points) } else { font(points) };
+    let mut job = LayoutJob::single_section(main.to_owned(), TextFormat::simple(face, color));
     if let Some(other) = other {
         let format = TextFormat { valign: Align::Max, ..TextFormat::simple(font(points * 0.78), theme::MUTED) };
         job.append(other, points * 0.5, format);
@@ -89,7 +95,7 @@ pub fn label(ui: &mut Ui, label: Label, language: Language, points: f32, color: 
 
 /// The height of a button in this language: two lines of text where both languages are shown.
 pub fn button_height(language: Language) -> f32 {
-    if language == Language::Both { 38.0 } else { 30.0 }
+    if language == Language::Both { 36.0 } else { 30.0 }
 }
 
 /// A button at least `min_width` points wide.
@@ -119,6 +125,9 @@ fn colors(ui: &Ui, response: &Response, weight: Weight) -> (Color32, Stroke, Col
     let is_lit = response.hovered() || response.has_focus();
     let is_down = response.is_pointer_button_down_on();
     let border = |color: Color32| Stroke::new(1.0, color);
+    if !ui.is_enabled() {
+        return (theme::SURFACE, border(theme::LINE), theme::TEXT);
+    }
     match weight {
         Weight::Primary if is_down => (theme::faded(theme::TEAL, 0.75), Stroke::NONE, theme::NIGHT),
         Weight::Primary => (theme::TEAL, if is_lit { border(theme::FOAM) } else { Stroke::NONE }, theme::NIGHT),
@@ -126,37 +135,93 @@ fn colors(ui: &Ui, response: &Response, weight: Weight) -> (Color32, Stroke, Col
             let accent = if weight == Weight::Ending { theme::CORAL } else { theme::TEAL };
             let fill = if is_down { theme::faded(accent, 0.35) } else { theme::SURFACE };
             let line = if is_lit { accent } else { theme::LINE };
-            let is_on = ui.is_enabled() && weight == Weight::Ending;
-            (fill, border(line), if is_on { accent } else { theme::TEXT })
+            (fill, border(line), if weight == Weight::Ending { accent } else { theme::TEXT })
         }
     }
+}
+
+/// A dot and a text, as wide as they are but at most as the room there is.
+pub fn tag(ui: &mut Ui, color: Color32, content: &str) -> Response {
+    let width = line(ui, content, size::SMALL, color, f32::INFINITY).size().x.ceil() + 16.0;
+    let width = width.min(ui.available_width());
+    chip(ui, color, content, width)
 }
 
 /// A dot and a text in a fixed width.
 pub fn chip(ui: &mut Ui, color: Color32, content: &str, width: f32) -> Response {
     let galley = line(ui, content, size::SMALL, color, width - 16.0);
     let is_cut = galley.elided;
-    let (rect, response) = ui.allocate_exact_size(vec2(width, 20.0), Sense::hover());
-    let dot = pos2(rect.left() + 6.0, rect.center().y);
-    ui.painter().circle_filled(dot, 6.5, theme::faded(color, 0.22));
-    ui.painter().circle_filled(dot, 3.5, color);
+    let (rect, response) = ui.allocate_exact_size(vec2(width, 18.0), Sense::hover());
+    dot(ui, pos2(rect.left() + 6.0, rect.center().y), color);
     let at = pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0);
     ui.painter().galley(at, galley, color);
     if is_cut { response.on_hover_text(content) } else { response }
 }
 
-/// A value under its caption, in a cell of exactly `width` points.
+/// A dot with a glow.
+pub fn dot(ui: &Ui, at: Pos2, color: Color32) {
+    ui.painter().circle_filled(at, 6.5, theme::faded(color, 0.22));
+    ui.painter().circle_filled(at, 3.5, color);
+}
+
+/// Height of a field.
+pub const FIELD_HEIGHT: f32 = 32.0;
+
+/// A value under its caption, in a cell of exactly `width` points. A long value is set smaller before it is cut.
 pub fn field(ui: &mut Ui, caption: Label, language: Language, value: impl Into<String>, width: f32) {
-    ui.allocate_ui_with_layout(vec2(width, 34.0), Layout::top_down(Align::Min), |ui| {
-        ui.spacing_mut().item_spacing.y = 1.0;
-        text(ui, caption.line(language), size::CAPTION, theme::MUTED, width, Align::Min);
-        text(ui, value, size::BODY + 0.5, theme::TEXT, width, Align::Min);
-    });
+    let value = value.into();
+    let (rect, response) = ui.allocate_exact_size(vec2(width, FIELD_HEIGHT), Sense::hover());
+    let caption = line(ui, caption.line(language), size::CAPTION, theme::MUTED, width);
+    let sizes = [size::BODY + 0.5, 12.0, 10.5, 9.0];
+    let lines = sizes.map(|points| line(ui, value.as_str(), points, theme::TEXT, width));
+    let [.., smallest] = &lines;
+    let fitting = lines.iter().find(|line| !line.elided).unwrap_or(smallest).clone();
+    let bottom = rect.bottom() - 8.0 - fitting.size().y / 2.0;
+    ui.painter().galley(rect.min, caption, theme::MUTED);
+    let is_cut = fitting.elided;
+    ui.painter().galley(pos2(rect.left(), bottom), fitting, theme::TEXT);
+    if is_cut {
+        response.on_hover_text(value);
+    }
+}
+
+/// A switch with its text; the other language is told on hovering.
+pub fn toggle(ui: &mut Ui, is_on: &mut bool, label: Label, language: Language) {
+    let (main, other) = label.pair(language);
+    let galley = line(ui, main, size::SMALL, theme::TEXT, ui.available_width() - 36.0);
+    let (rect, mut response) = ui.allocate_exact_size(vec2(36.0 + galley.size().x, 24.0), Sense::click());
+    if response.clicked() {
+        *is_on = !*is_on;
+        response.mark_changed();
+    }
+    response.widget_info(|| WidgetInfo::selected(WidgetType::Checkbox, ui.is_enabled(), *is_on, label.en));
+    let track = Rect::from_center_size(pos2(rect.left() + 14.0, rect.center().y), vec2(28.0, 16.0));
+    let (fill, knob) = if *is_on { (theme::AMBER, theme::NIGHT) } else { (theme::SURFACE, theme::MUTED) };
+    let border = Stroke::new(1.0, if response.hovered() { theme::TEAL } else { theme::LINE });
+    ui.painter().rect(track, CornerRadius::same(8), fill, border, StrokeKind::Inside);
+    let x = if *is_on { track.right() - 8.0 } else { track.left() + 8.0 };
+    ui.painter().circle_filled(pos2(x, track.center().y), 5.0, knob);
+    let at = pos2(rect.left() + 36.0, rect.center().y - galley.size().y / 2.0);
+    ui.painter().galley(at, galley, theme::TEXT);
+    if let Some(other) = other {
+        response.on_hover_text(other);
+    }
+}
+
+/// A low button of one line.
+pub fn small_button(ui: &mut Ui, label: Label, language: Language, weight: Weight) -> Response {
+    let galley = line(ui, label.line(language), size::SMALL, Color32::PLACEHOLDER, f32::INFINITY);
+    let (rect, response) = ui.allocate_exact_size(vec2(galley.size().x.ceil() + 18.0, 24.0), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::Button, ui.is_enabled(), label.en));
+    let (fill, stroke, color) = colors(ui, &response, weight);
+    ui.painter().rect(rect, CornerRadius::same(7), fill, stroke, StrokeKind::Inside);
+    ui.painter().galley(rect.center() - galley.size() / 2.0, galley, color);
+    response
 }
 
 /// How full something is: `share` from 0 to 1.
-pub fn bar(ui: &mut Ui, share: f32, size: Vec2, color: Color32) -> Rect {
-    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+pub fn bar(ui: &mut Ui, share: f32, size: Vec2, color: Color32) -> Response {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     let round = CornerRadius::same((size.y / 2.0).min(4.0) as u8);
     ui.painter().rect_filled(rect, round, theme::SURFACE);
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
@@ -164,7 +229,7 @@ pub fn bar(ui: &mut Ui, share: f32, size: Vec2, color: Color32) -> Rect {
         let filled = Rect::from_min_size(rect.min, vec2((rect.width() * share).max(size.y.min(3.0)), size.y));
         ui.painter().rect_filled(filled, round, color);
     }
-    rect
+    response
 }
 
 /// What stands where there is nothing yet: what to do about it.
@@ -184,12 +249,15 @@ pub fn empty(ui: &mut Ui, hint: Label, language: Language, height: f32) {
     }
 }
 
+/// Space between a card's border and its contents, above and below.
+pub const CARD_MARGIN: f32 = 8.0;
+
 /// A card: a quiet box around what belongs together.
 pub fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
     let frame = Frame::new()
         .fill(theme::faded(theme::SURFACE, 0.55))
         .corner_radius(CornerRadius::same(10))
-        .inner_margin(Margin::symmetric(12, 9));
+        .inner_margin(Margin::symmetric(12, CARD_MARGIN as i8));
     frame
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
