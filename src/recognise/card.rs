@@ -199,7 +199,7 @@ impl Model {
 }
 
 fn network_to_bytes(network: &Network) -> Result<Vec<u8>> {
-    // Without metadata: it is written in the order of a hash map, and the same weights must have the same hash.
+    // Without metadata, whose order changes, equal networks give equal bytes and so equal hashes.
     let mut store = SafetensorsStore::from_bytes(None).clear_metadata();
     let fail = |e| Error::internal(format!("cannot write the weights: {e}"));
     network.valid().save_into(&mut store).map_err(fail)?;
@@ -253,6 +253,7 @@ pub(crate) mod tests {
             logits
         };
         assert_eq!(logits(&model), logits(&again));
+        assert_eq!(again.to_bytes().unwrap(), bytes);
         assert_eq!(logits(&again).len(), 10 * 4);
 
         let mut damaged = bytes.clone();

@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use crate::Text;
+
 /// One recognised word. Times are on the stream's clock.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Token {
     /// The word.
-    pub token: String,
+    pub token: Text,
     /// Where its sound began, as far as loudness tells.
     pub start_secs: f64,
     /// The end of the sound under the network's last answer for it.
@@ -116,7 +118,7 @@ impl Transcript {
 }
 
 fn text_of(tokens: &[Token]) -> String {
-    tokens.iter().map(|token| token.token.as_str()).collect::<Vec<_>>().join(" ")
+    tokens.iter().map(|token| &*token.token).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -124,8 +126,12 @@ mod tests {
     use super::*;
 
     fn segment(from: usize, len: usize) -> Segment {
-        let token =
-            |i: usize| Token { token: format!("w{i}"), start_secs: i as f64, end_secs: i as f64 + 0.5, score: 0.9 };
+        let token = |i: usize| Token {
+            token: format!("w{i}").into(),
+            start_secs: i as f64,
+            end_secs: i as f64 + 0.5,
+            score: 0.9,
+        };
         Segment::new((from..from + len).map(token).collect()).unwrap()
     }
 
@@ -134,7 +140,7 @@ mod tests {
         let mut transcript = Transcript::default();
         (0..60).for_each(|i| transcript.push(segment(i * 20, 20)));
         assert_eq!((transcript.tokens().len(), transcript.forgotten_tokens()), (1_000, 200));
-        assert_eq!(transcript.segments().next().unwrap().tokens[0].token, "w200");
+        assert_eq!(transcript.segments().next().unwrap().tokens[0].token, "w200".into());
         assert_eq!(transcript.segments().next_back().unwrap().end_secs, 1_199.5);
     }
 

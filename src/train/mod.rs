@@ -7,6 +7,7 @@ pub mod command;
 pub mod dataset;
 pub mod evaluate;
 pub mod loss;
+pub mod mirror;
 pub mod parameters;
 pub mod progress;
 pub mod rng;
