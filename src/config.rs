@@ -9,7 +9,7 @@ use std::{
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{Error, Result, source::SourceSpec, stream::StreamKey};
+use crate::{Error, Result, source::SourceSpec, stream::StreamKey, train::trainer::TrainSpec};
 
 /// The shipped defaults, as text.
 pub const DEFAULT: &str = include_str!("../assets/config/default.ron");
@@ -274,6 +274,12 @@ impl Config {
             Some(path) if path.exists() => Self::read(&path),
             _ => Ok(Self::default()),
         }
+    }
+}
+
+impl From<&TrainConfig> for TrainSpec {
+    fn from(config: &TrainConfig) -> Self {
+        Self { epochs: config.epochs, batch_size: config.batch_size, ..Self::new(&*config.model, &*config.dataset) }
     }
 }
 

@@ -252,7 +252,7 @@ fn stream_status(key: &StreamKey, pump: &PumpReport, lane: &LaneReport, uptime_s
         level_dbfs: pump.level.rms_dbfs,
         connected_secs: pump.connection.connected_secs(uptime_secs),
         is_recognised: lane.is_running,
-        is_silent: pump.level.is_silent,
+        is_silent: pump.is_silent,
         model: lane.model.clone(),
         partial: lane.transcript.partial_text(),
         tokens: lane.transcript.tokens(),

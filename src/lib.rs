@@ -5,16 +5,21 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod cli;
 pub mod config;
+pub mod draw;
 pub mod dsp;
 pub mod engine;
 pub mod error;
 pub mod event;
 pub mod link;
 pub mod models;
+pub mod panel;
 pub mod recognise;
+pub mod server;
 pub mod source;
 pub mod status;
+pub mod status_file;
 pub mod stream;
 pub mod task;
 pub mod text;

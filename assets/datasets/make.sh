@@ -2,7 +2,7 @@
 # Makes folders of spoken digits: one folder a word, one FLAC (8 kHz, 16 bit, mono, trimmed) a speaker.
 # Needs Debian's flite, espeak-ng and sox. The same versions of them give the same bytes.
 #
-#   bash assets/datasets/make.sh                                  the demo dataset beside this file, and tests/data
+#   bash assets/datasets/make.sh                                  the demo dataset beside this file, and tests/data/words
 #   bash assets/datasets/make.sh --out DIR --per-word 200         a larger set anywhere: extra speakers for the training
 #                                                                 of the shipped model (`seseragi train DIR`)
 #
@@ -34,6 +34,12 @@ flite_voices=(slt rms awb kal16)
 accents=(en-us en-gb en-gb-x-rp en-gb-scotland en-us-nyc en-gb-x-gbclan en-gb-x-gbcwmd en-029)
 variants=(f2 m3 f4 m7 Annie Alex f5 m1 belinda Andy f3 m6 anika Denis linda m2 Alicia Diogo steph m8 f1 m4 aunty Lee croak m5)
 
+# Starts the draws of a speaker or a sound: each depends on its number alone.
+seed() { # NUMBER
+    state=$((($1 * 2654435761 + 20261123) & 0x7fffffff))
+    state=$(((state ^ (state >> 13)) * 1540483477 & 0x7fffffff))
+}
+
 # Sets `number` to the next draw from LOW to HIGH.
 draw() { # LOW HIGH
     state=$(((state * 1103515245 + 12345) & 0x7fffffff))
@@ -44,8 +50,7 @@ hundredths() { printf '%d.%02d' $(($1 / 100)) $(($1 % 100)); }
 # Every second speaker is one of flite's voices, which are cut from human speech; the others are espeak-ng's formants.
 # The size is never 1.00: no clip is said as in the demo loop.
 set_speaker() { # NUMBER
-    state=$((($1 * 7919 + 20261123) & 0x7fffffff))
-    draw 0 9; draw 0 9
+    seed "$1"
     local half=$(($1 / 2))
     if (($1 % 2 == 0)); then
         voice=${flite_voices[half % 4]}
@@ -94,14 +99,33 @@ make_set() { # FOLDER EXTENSION WORDS SPEAKER-NUMBERS
     done
 }
 
+# Sounds that are no words, four kinds in turn: water, a bird's chirps, a bell, a sweep.
+make_background() { # FOLDER EXTENSION COUNT SECONDS
+    local folder=$1/_background_noise_ extension=$2 index kind
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    for ((index = 0; index < $3; index++)); do
+        seed $((index + 100000))
+        draw 300 1400
+        local hz=$number effects=()
+        case $((index % 4)) in
+            0) kind=water; effects=(synth 4 pinknoise bandpass "$hz" 1.5o tremolo 1.3 60) ;;
+            1) kind=chirps; draw 1600 3600; effects=(synth 0.09 sine "$((hz + 900)):$number" fade h 0.02 0.09 0.03 pad 0 0.11 repeat 19) ;;
+            2) kind=bell; effects=(synth 4 sine "$hz" sine "$((hz * 119 / 100))" sine "$((hz * 2))" sine "$((hz * 5 / 2))" remix - fade l 0.003 4 3.9) ;;
+            3) kind=sweep; draw 1800 3800; effects=(synth 4 sine "$((hz / 2))/$number" fade h 1 4 1.5) ;;
+        esac
+        sox -V1 -R -D -n -r 8000 -b 16 -c 1 -C 8 "$folder/$kind-$(printf '%03d' "$index").$extension" "${effects[@]}" trim 0 "$4" gain -n -12
+    done
+}
+
 if [ -n "$out" ]; then
     make_set "$out" flac "$all_words" "$(seq -s ' ' 0 $((per_word - 1)))"
+    make_background "$out" flac 40 4
     exit 0
 fi
 make_set "$here/demo" flac "$all_words" "$(seq -s ' ' 0 $((per_word - 1)))"
+make_background "$here/demo" flac 8 4
 # Tests: three words, speakers of all three splits, and water as background sound.
-tests=$here/../../tests/data
+tests=$here/../../tests/data/words
 make_set "$tests" wav "one two three" "1 2 3 8"
-mkdir -p "$tests/_background_noise_"
-sox -V1 -R -D -n -r 8000 -b 16 "$tests/_background_noise_/water.wav" \
-    synth 3 pinknoise bandpass 900 1.5o tremolo 1.3 60 gain -n -12
+make_background "$tests" wav 1 2

@@ -169,9 +169,9 @@ impl Stft {
         self.columns
     }
 
-    /// The measures it was made with.
-    pub fn config(&self) -> &StftConfig {
-        &self.config
+    /// Number of bins (magnitudes) in a column.
+    pub fn bins(&self) -> usize {
+        self.magnitudes.len()
     }
 
     /// Forgets all past sound; the next sample is sample 0 again.

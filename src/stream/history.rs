@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use half::f16;
 
-pub use super::blocks::Block;
-use super::blocks::{Pyramid, Span, Summary};
+use super::blocks::{Block, Pyramid, Span, Summary};
 use crate::{Error, Result};
 
 /// Columns in a block.

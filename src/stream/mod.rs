@@ -11,6 +11,7 @@ mod key;
 mod outage;
 pub mod peaks;
 mod pump;
+mod report;
 mod timeline;
 
 use bevy::tasks::Task;
@@ -20,12 +21,13 @@ pub use connection::{Connection, ConnectionState, Transition};
 pub use convert::Converter;
 pub use entity::{
     Failure, Gaps, IntentSystems, LaneTranscript, Level, PumpTask, ReceiveSystems, Spectrogram, Stream, StreamSource,
-    StreamView, Waveform,
+    StreamView, StreamViewItem, Waveform,
 };
 pub(crate) use entity::{connect, plugin};
 pub use intent::{StreamCommand, StreamIntent};
 pub use key::StreamKey;
-pub use pump::{Pump, PumpOutputs, PumpReport, StreamSettings, StreamStats};
+pub use pump::{Opener, Pump};
+pub use report::{PumpOutputs, PumpReport, StreamSettings, StreamStats};
 pub use timeline::{Anchor, Gap, GapCause, GapLedger};
 
 use crate::{
@@ -33,6 +35,7 @@ use crate::{
     event::EventHub,
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
     recognise::lanes::LaneMessage,
+    source,
     task::{Pool, TaskRegistry},
 };
 
@@ -55,6 +58,6 @@ pub(crate) fn spawn_pump(
     let (batches, receiver) = links.bounded(format!("{}: columns", settings.key), Kind::Recent, BATCHES);
     let report = Latest::new(PumpReport::new(&settings));
     let outputs = PumpOutputs { batches, sound, report: report.clone(), events };
-    let pump = Pump::new(settings, orders, outputs)?;
+    let pump = Pump::new(settings, Box::new(source::open), orders, outputs)?;
     Ok((tasks.spawn(Pool::Stream, name, pump), receiver, report))
 }

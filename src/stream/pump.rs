@@ -6,25 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bevy::ecs::component::Component;
-
 use super::{
-    Connection, ConnectionState, Gap, GapCause, GapLedger, StreamCommand, StreamKey,
-    analysis::{Analysis, StreamBatch},
+    Connection, ConnectionState, Gap, GapCause, GapLedger, StreamCommand,
+    analysis::Analysis,
     convert::Converter,
     outage::Outage,
+    report::{PumpOutputs, PumpReport, StreamSettings, StreamStats},
 };
 use crate::{
     Error, Result, Text,
-    config::{Config, StreamConfig},
-    dsp::{
-        level::{Level, LevelMeter},
-        stft::StftConfig,
-    },
-    event::{Event, EventHub},
-    link::{Latest, LinkReceiver, LinkSender},
+    event::Event,
+    link::LinkReceiver,
     recognise::lanes::{LaneMessage, LaneMessageKind},
-    source::{self, Delivery, Intake, Source, SourceSpec, SourceState},
+    source::{Delivery, Format, Intake, Source, SourceSpec, SourceState},
     task::{Job, Next},
 };
 
@@ -38,106 +32,20 @@ const REOPENED_AFTER: Duration = Duration::from_millis(2500);
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 /// Sound goes to the recogniser in blocks of at least this length, so that sixteen lanes do not send a message each 5 ms.
 const BLOCK_SECS: f64 = 0.02;
+/// Sound that the recogniser does not take waits this long; what is older then is lost to it, and its lane hears silence there.
+const UNSENT_SECS: usize = 60;
 /// With this many batches waiting the screen is not looking, and batches grow up to `BATCH_COLUMNS` instead.
 const WAITING_BATCHES: usize = 16;
 const BATCH_COLUMNS: usize = 64;
 /// Exact zeros for this long say "muted?".
 const SILENT_SECS: u64 = 3;
 
-/// What a pump needs to know.
-#[derive(Clone, Debug)]
-pub struct StreamSettings {
-    /// The stream's name.
-    pub key: StreamKey,
-    /// What fills it.
-    pub source: SourceSpec,
-    /// Gain before everything else, dB.
-    pub gain_db: f32,
-    /// The stream's rate, Hz.
-    pub sample_rate_hz: u32,
-    /// How columns are made.
-    pub stft: StftConfig,
-    /// When the program started: the zero of the times in the connection's history.
-    pub started: Instant,
-}
-
-/// Counts of a stream since it began.
-#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamStats {
-    /// Samples that arrived, at the stream's rate.
-    pub samples_in: u64,
-    /// Samples that are missing: the sum of all gaps.
-    pub samples_lost: u64,
-    /// Times that the device said it lost sound.
-    pub xruns: u64,
-    /// Columns of the spectrogram.
-    pub columns: u64,
-}
-
-/// How a pump stands. Kind of its link: newest wins.
-#[derive(Clone, Debug)]
-pub struct PumpReport {
-    /// What fills the stream.
-    pub source: SourceSpec,
-    /// How it stands with its source.
-    pub connection: Connection,
-    /// The newest gaps.
-    pub gaps: Arc<[Gap]>,
-    /// Counts.
-    pub stats: StreamStats,
-    /// The level now.
-    pub level: Level,
-    /// Three seconds of exact zeros: probably muted.
-    pub is_silent: bool,
-    /// The stream's rate, Hz.
-    pub sample_rate_hz: u32,
-    /// Gain, dB.
-    pub gain_db: f32,
-    /// The last fault that was put right: a panic of the pump itself.
-    pub failure: Option<Error>,
-}
-
-impl StreamSettings {
-    /// The settings of a new stream under the program's `config`.
-    pub fn new(config: &Config, key: StreamKey, source: SourceSpec, gain_db: f32, started: Instant) -> Self {
-        let StreamConfig { sample_rate_hz, fft_size, hop, .. } = config.stream;
-        let stft = StftConfig { fft_size, hop, ..StftConfig::default() };
-        Self { key, source, gain_db, sample_rate_hz, stft, started }
-    }
-}
-
-impl PumpReport {
-    /// A stream that nobody has opened yet.
-    pub fn new(settings: &StreamSettings) -> Self {
-        let StreamSettings { source, gain_db, sample_rate_hz, .. } = settings.clone();
-        Self {
-            source,
-            connection: Connection::idle(settings.started.elapsed().as_secs_f64()),
-            gaps: Arc::default(),
-            stats: StreamStats::default(),
-            level: LevelMeter::new(sample_rate_hz).level(),
-            is_silent: false,
-            sample_rate_hz,
-            gain_db,
-            failure: None,
-        }
-    }
-}
-
-/// Where a pump's products go.
-pub struct PumpOutputs {
-    /// Columns and sound for the screen. Kind: recent.
-    pub batches: LinkSender<StreamBatch>,
-    /// Sound for the recogniser. Kind: all.
-    pub sound: LinkSender<LaneMessage>,
-    /// How the pump stands. Kind: newest.
-    pub report: Latest<PumpReport>,
-    /// What happens.
-    pub events: EventHub,
-}
+/// How a pump opens what fills its stream.
+pub type Opener = Box<dyn FnMut(&SourceSpec, Instant) -> Result<Box<dyn Source>> + Send>;
 
 /// Fills one stream.
 pub struct Pump {
+    opener: Opener,
     settings: StreamSettings,
     orders: LinkReceiver<StreamCommand>,
     out: PumpOutputs,
@@ -162,10 +70,16 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// A pump with a closed source.
-    pub fn new(settings: StreamSettings, orders: LinkReceiver<StreamCommand>, out: PumpOutputs) -> Result<Self> {
+    /// A pump with a closed source, which `opener` will open.
+    pub fn new(
+        settings: StreamSettings,
+        opener: Opener,
+        orders: LinkReceiver<StreamCommand>,
+        out: PumpOutputs,
+    ) -> Result<Self> {
         let started = settings.started;
         Ok(Self {
+            opener,
             analysis: Analysis::new(&settings.stft, settings.sample_rate_hz)?,
             connection: out.report.load().connection.clone(),
             settings,
@@ -243,7 +157,7 @@ impl Pump {
     }
 
     fn open(&mut self, now: Instant) {
-        match source::open(&self.settings.source, now) {
+        match (self.opener)(&self.settings.source, now) {
             Ok(source) => {
                 self.source = Some(source);
                 self.last_delivery = now;
@@ -306,7 +220,7 @@ impl Pump {
         }
     }
 
-    fn take_block(&mut self, samples: &[f32], format: source::Format, captured: Instant, now: Instant) {
+    fn take_block(&mut self, samples: &[f32], format: Format, captured: Instant, now: Instant) {
         if !self.converter.as_ref().is_some_and(|converter| converter.fits(format.sample_rate_hz, format.channels)) {
             if let Some(mut old) = self.converter.take() {
                 old.finish(&mut self.fresh);
@@ -405,6 +319,15 @@ impl Pump {
         // What a full link refuses stays here and goes out later, in order; the link counts the refusals.
         if self.out.sound.send(LaneMessage { lane: self.settings.key.clone(), kind }).is_ok() {
             self.unsent.clear();
+            return;
+        }
+        let most = UNSENT_SECS * self.settings.sample_rate_hz as usize;
+        if self.unsent.len() > most {
+            // In one go, so that the complaint comes once in a while and not with each block.
+            self.unsent.drain(..most / 2);
+            let owner = self.settings.key.as_str().into();
+            let message = "the recogniser is a minute behind; half of that is not recognised".to_owned();
+            self.out.events.publish(Event::Failure { owner, message });
         }
     }
 
@@ -475,3 +398,7 @@ impl Job for Pump {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;

@@ -1,1 +1,21 @@
 //! Training in the background: datasets, augmentation, loss, runs, checkpoints, evaluation.
+
+pub mod augment;
+pub mod batch;
+pub mod checkpoint;
+pub mod command;
+pub mod dataset;
+pub mod evaluate;
+pub mod loss;
+pub mod mirror;
+pub mod parameters;
+pub mod progress;
+pub mod rng;
+pub mod run;
+pub mod spec;
+pub mod step;
+pub mod trainer;
+pub mod validate;
+
+#[cfg(test)]
+pub(crate) mod test_data;

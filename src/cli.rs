@@ -1,0 +1,140 @@
+//! The command line.
+
+mod args;
+mod devices;
+mod learn;
+mod models;
+mod output;
+mod run;
+mod transcribe;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    ErrorKind, app,
+    train::command::{EvaluateArgs, TrainArgs},
+};
+use output::{Stop, complain};
+
+const AFTER_HELP: &str = "\
+Examples:
+  seseragi                                     the demo, drawn and recognised
+  seseragi run --source mic                    the default microphone
+  seseragi run --source file:speech.flac --train demo
+  seseragi run --headless --status-json status.json
+  seseragi devices                             microphones and their ids
+  seseragi train recordings/ --out my-words    learn the words that the folders of recordings/ are named after
+  seseragi evaluate recordings/ --model my-words
+  seseragi transcribe speech.wav --json
+
+Exit status:
+  0  done                       4  something given cannot be used as it is
+  1  failed                     5  something is held by another program (a port, a device)
+  2  the command line is wrong  6  something was there and is gone (a sound server)
+  3  something named is not there
+                                7  the system does not permit it
+
+Environment:
+  SESERAGI_HOME    where models, checkpoints and pictures are kept (default: seseragi in the XDG data folder)
+  SESERAGI_ASSETS  where the shipped models, sounds and shaders lie (default: beside the program)
+
+The settings are read from seseragi/config.ron in the XDG config folder, if that file exists.";
+
+/// Listens, shows and learns at once: sound moves across the screen, words appear over it, and a model learns meanwhile.
+#[derive(Debug, Parser)]
+#[command(name = "seseragi", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Listen, show, recognise and learn (the default)
+    Run(Box<run::RunArgs>),
+    /// List the microphones
+    Devices,
+    /// Train a model and save it
+    Train(TrainArgs),
+    /// Tell how well a model does on a dataset
+    Evaluate(EvaluateArgs),
+    /// Write down what is said in sound files
+    Transcribe(transcribe::TranscribeArgs),
+    /// List the models
+    Models,
+}
+
+/// The program: reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run))) {
+        Command::Run(args) => args.into_options().and_then(app::run).map_err(Stop::from),
+        Command::Devices => devices::list(),
+        Command::Train(args) => learn::train(&args),
+        Command::Evaluate(args) => learn::evaluate(&args),
+        Command::Transcribe(args) => transcribe::run(&args),
+        Command::Models => models::list(),
+    };
+    match done {
+        // Whoever closed the pipe has seen enough.
+        Ok(()) | Err(Stop::PipeClosed) => ExitCode::SUCCESS,
+        Err(Stop::Told(kind)) => ExitCode::from(status(kind)),
+        Err(Stop::Error(error)) => {
+            complain(&error);
+            ExitCode::from(status(error.kind))
+        }
+    }
+}
+
+/// The exit status for an error of `kind`. 2 is clap's, for a command line that is wrong.
+fn status(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Io | ErrorKind::Internal => 1,
+        ErrorKind::NotFound => 3,
+        ErrorKind::Invalid => 4,
+        ErrorKind::Busy => 5,
+        ErrorKind::Unavailable => 6,
+        ErrorKind::Permission => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default_and_takes_the_same_flags() {
+        for line in [&["seseragi", "--headless"][..], &["seseragi", "run", "--headless"]] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            let args = match cli.command {
+                Some(Command::Run(args)) => *args,
+                None => cli.run,
+                other => panic!("{other:?}"),
+            };
+            assert!(args.headless, "{line:?}");
+        }
+        assert!(Cli::try_parse_from(["seseragi", "--headless", "models"]).is_err());
+        assert!(Cli::try_parse_from(["seseragi", "transcribe"]).is_err(), "nothing to transcribe");
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_understood() {
+        let examples: Vec<_> = AFTER_HELP.lines().filter_map(|line| line.strip_prefix("  seseragi")).collect();
+        assert!(examples.len() >= 8);
+        for example in examples {
+            let command = example.split("  ").next().unwrap_or_default();
+            let line = std::iter::once("seseragi").chain(command.split_whitespace());
+            assert!(Cli::try_parse_from(line).is_ok(), "{command}");
+        }
+    }
+}

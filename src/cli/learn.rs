@@ -1,0 +1,26 @@
+//! `seseragi train` and `seseragi evaluate`.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use super::output::Stop;
+use crate::{
+    models::ModelStore,
+    train::command::{self, EvaluateArgs, TrainArgs},
+};
+
+/// Trains until the end or until the user interrupts it, which keeps a checkpoint.
+pub(super) fn train(args: &TrainArgs) -> Result<(), Stop> {
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    let flag = is_interrupted.clone();
+    // Without the handler an interrupt ends the program at once; the checkpoint of the last epoch is kept all the same.
+    let _ = ctrlc::set_handler(move || flag.store(true, Relaxed));
+    Ok(command::train(args, ModelStore::standard()?, &is_interrupted)?)
+}
+
+/// Tells how well a model does.
+pub(super) fn evaluate(args: &EvaluateArgs) -> Result<(), Stop> {
+    Ok(command::evaluate(args, ModelStore::standard()?)?)
+}

@@ -1,0 +1,171 @@
+//! What the panels themselves remember, what they are shown, and what they ask for.
+
+use bevy::prelude::{Message, Resource};
+
+use super::curve::ShownTraining;
+use crate::{
+    config::{Config, Language},
+    recognise::{
+        service::{ModelIntent, ModelOffer},
+        transcript::Transcript,
+    },
+    status::Status,
+    stream::{ConnectionState, StreamIntent, StreamKey},
+    train::{
+        progress::{LossPoint, Progress},
+        trainer::TrainingIntent,
+    },
+};
+
+/// What the panels remember between two frames. Nobody else needs it.
+#[derive(Resource, Clone, Debug)]
+pub struct PanelState {
+    /// The language of the labels.
+    pub language: Language,
+    /// Whether the panels are drawn at all.
+    pub is_shown: bool,
+    /// Whether the status stands over the picture.
+    pub shows_status: bool,
+    /// Whether the keys are explained.
+    pub shows_keys: bool,
+    /// The stream that the controls steer, while there is more than one.
+    pub lane: Option<StreamKey>,
+    /// The box for the path of a sound file.
+    pub file_path: String,
+    /// Why the last thing asked for in the panels could not be asked for.
+    pub complaint: Option<String>,
+    /// The box for the dataset.
+    pub dataset: String,
+    /// The box for the name of the model that a run saves.
+    pub save_as: String,
+    /// Epochs of the next run.
+    pub epochs: u32,
+    /// Scenes in a batch of the next run.
+    pub batch_size: u32,
+    /// Whether the display of progress is held on purpose. The training goes on.
+    pub holds_progress: bool,
+    /// The progress as shown: the newest, or the held one.
+    pub training: ShownTraining,
+    pub(super) is_dressed: bool,
+}
+
+impl PanelState {
+    /// What the settings ask for.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            language: config.window.language,
+            is_shown: true,
+            shows_status: false,
+            shows_keys: false,
+            lane: None,
+            file_path: String::new(),
+            complaint: None,
+            dataset: config.train.dataset.clone(),
+            save_as: config.train.model.clone(),
+            epochs: config.train.epochs,
+            batch_size: config.train.batch_size,
+            holds_progress: false,
+            training: ShownTraining::default(),
+            is_dressed: false,
+        }
+    }
+}
+
+/// A stream as the panels see it.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneView<'a> {
+    /// Its name.
+    pub key: &'a StreamKey,
+    /// What fills it, as the command line spells it.
+    pub source: &'a str,
+    /// How it stands with its source.
+    pub connection: ConnectionState,
+    /// Why, where there is something to say.
+    pub reason: Option<&'a str>,
+    /// Seconds since sound began to arrive, 0 while it does not.
+    pub connected_secs: f64,
+    /// Three seconds of exact zeros.
+    pub is_silent: bool,
+    /// Whether it is being recognised.
+    pub is_recognised: bool,
+    /// The model in use.
+    pub model: Option<&'a str>,
+    /// What was heard.
+    pub transcript: &'a Transcript,
+}
+
+impl LaneView<'_> {
+    /// Whether the source is open or being opened.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.connection, ConnectionState::Idle | ConnectionState::Closed)
+    }
+}
+
+/// Hearing a file or the demo, as the panels see it.
+#[derive(Resource, Clone, Copy, Debug, PartialEq)]
+pub struct MonitorMirror {
+    /// Whether it is heard.
+    pub is_on: bool,
+    /// How loud, dB.
+    pub volume_db: f32,
+}
+
+/// Something asked of the monitor.
+#[derive(Message, Clone, Copy, Debug, PartialEq)]
+pub enum MonitorIntent {
+    /// Be heard or not.
+    SetOn(bool),
+    /// How loud, dB.
+    SetVolumeDb(f32),
+}
+
+/// Something asked of the window.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowIntent {
+    /// Fill the screen, or no longer.
+    ToggleFullscreen,
+}
+
+/// Everything that a panel or a key can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    /// Of a stream.
+    Stream(StreamIntent),
+    /// Of the trainer.
+    Training(TrainingIntent),
+    /// About models.
+    Model(ModelIntent),
+    /// Of the monitor.
+    Monitor(MonitorIntent),
+    /// Of the window.
+    Window(WindowIntent),
+    /// Show the present again.
+    GoLive,
+}
+
+/// Everything that the panels show. They read it and change nothing of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// All streams, in the order of their keys.
+    pub lanes: &'a [LaneView<'a>],
+    /// The models there are, and the better one on offer.
+    pub models: &'a ModelOffer,
+    /// How the training stands.
+    pub progress: &'a Progress,
+    /// The loss of every step of the newest run.
+    pub curve: &'a [LossPoint],
+    /// Hearing, where there is a way to hear.
+    pub monitor: Option<&'a MonitorMirror>,
+    /// How everything stands.
+    pub status: Option<&'a Status>,
+    /// Whether the picture shows the present.
+    pub is_live: bool,
+}
+
+impl<'a> Scene<'a> {
+    /// The stream that the controls steer: the chosen one, else the first.
+    pub fn lane(&self, state: &PanelState) -> Option<&'a LaneView<'a>> {
+        let chosen = state.lane.as_ref().and_then(|key| self.lanes.iter().find(|lane| lane.key == key));
+        chosen.or(self.lanes.first())
+    }
+}

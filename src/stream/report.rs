@@ -1,0 +1,111 @@
+//! What a pump needs to know, what it reports, and where its products go.
+
+use std::{sync::Arc, time::Instant};
+
+use bevy::ecs::component::Component;
+
+use super::{Connection, Gap, StreamKey, analysis::StreamBatch};
+use crate::{
+    Error,
+    config::{Config, StreamConfig},
+    dsp::{
+        level::{Level, LevelMeter},
+        stft::StftConfig,
+    },
+    event::EventHub,
+    link::{Latest, LinkSender},
+    recognise::lanes::LaneMessage,
+    source::SourceSpec,
+};
+
+/// What a pump needs to know.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// The stream's name.
+    pub key: StreamKey,
+    /// What fills it.
+    pub source: SourceSpec,
+    /// Gain before everything else, dB.
+    pub gain_db: f32,
+    /// The stream's rate, Hz.
+    pub sample_rate_hz: u32,
+    /// How columns are made.
+    pub stft: StftConfig,
+    /// When the program started: the zero of the times in the connection's history.
+    pub started: Instant,
+}
+
+/// Counts of a stream since it began.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Samples that arrived, at the stream's rate.
+    pub samples_in: u64,
+    /// Samples that are missing: the sum of all gaps.
+    pub samples_lost: u64,
+    /// Times that the device said it lost sound.
+    pub xruns: u64,
+    /// Columns of the spectrogram.
+    pub columns: u64,
+}
+
+/// How a pump stands. Kind of its link: newest wins.
+#[derive(Clone, Debug)]
+pub struct PumpReport {
+    /// What fills the stream.
+    pub source: SourceSpec,
+    /// How it stands with its source.
+    pub connection: Connection,
+    /// The newest gaps.
+    pub gaps: Arc<[Gap]>,
+    /// Counts.
+    pub stats: StreamStats,
+    /// The level now.
+    pub level: Level,
+    /// Three seconds of exact zeros: probably muted.
+    pub is_silent: bool,
+    /// The stream's rate, Hz.
+    pub sample_rate_hz: u32,
+    /// Gain, dB.
+    pub gain_db: f32,
+    /// The last fault that was put right: a panic of the pump itself.
+    pub failure: Option<Error>,
+}
+
+impl StreamSettings {
+    /// The settings of a new stream under the program's `config`.
+    pub fn new(config: &Config, key: StreamKey, source: SourceSpec, gain_db: f32, started: Instant) -> Self {
+        let StreamConfig { sample_rate_hz, fft_size, hop, .. } = config.stream;
+        let stft = StftConfig { fft_size, hop, ..StftConfig::default() };
+        Self { key, source, gain_db, sample_rate_hz, stft, started }
+    }
+}
+
+impl PumpReport {
+    /// A stream that nobody has opened yet.
+    pub fn new(settings: &StreamSettings) -> Self {
+        let StreamSettings { source, gain_db, sample_rate_hz, .. } = settings.clone();
+        Self {
+            source,
+            connection: Connection::idle(settings.started.elapsed().as_secs_f64()),
+            gaps: Arc::default(),
+            stats: StreamStats::default(),
+            level: LevelMeter::new(sample_rate_hz).level(),
+            is_silent: false,
+            sample_rate_hz,
+            gain_db,
+            failure: None,
+        }
+    }
+}
+
+/// Where a pump's products go.
+pub struct PumpOutputs {
+    /// Columns and sound for the screen. Kind: recent.
+    pub batches: LinkSender<StreamBatch>,
+    /// Sound for the recogniser. Kind: all.
+    pub sound: LinkSender<LaneMessage>,
+    /// How the pump stands. Kind: newest.
+    pub report: Latest<PumpReport>,
+    /// What happens.
+    pub events: EventHub,
+}

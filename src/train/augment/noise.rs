@@ -1,0 +1,147 @@
+//! Noise of the kinds that rooms and lines have, each of unit power.
+
+use crate::train::rng::Rng;
+use std::f32::consts::PI;
+
+/// A kind of noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noise {
+    /// Equal power at each frequency: hiss.
+    White,
+    /// Falling by 3 dB an octave: rain, fans.
+    Pink,
+    /// Falling by 6 dB an octave: wind, traffic.
+    Brown,
+    /// 50 or 60 Hz with overtones: mains.
+    Hum,
+}
+
+impl Noise {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::White, Self::Pink, Self::Brown, Self::Hum];
+
+    /// `len` samples with a mean square of one.
+    pub fn samples(self, len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+        let mut out: Vec<f32> = match self {
+            Self::White => (0..len).map(|_| rng.normal()).collect(),
+            Self::Pink => pink(len, rng),
+            Self::Brown => brown(len, rng),
+            Self::Hum => hum(len, sample_rate_hz, rng),
+        };
+        to_unit_power(&mut out);
+        out
+    }
+}
+
+/// Scales `samples` to a mean square of one; silence stays silence.
+pub fn to_unit_power(samples: &mut [f32]) {
+    let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32;
+    if power > 1e-12 {
+        let scale = power.sqrt().recip();
+        samples.iter_mut().for_each(|sample| *sample *= scale);
+    }
+}
+
+/// White noise through three leaky integrators whose sum falls by 3 dB an octave (Kellet's economy filter).
+fn pink(len: usize, rng: &mut Rng) -> Vec<f32> {
+    let [mut a, mut b, mut c] = [0.0f32; 3];
+    (0..len)
+        .map(|_| {
+            let white = rng.normal();
+            a = 0.997_65 * a + 0.099_046 * white;
+            b = 0.963 * b + 0.296_516_4 * white;
+            c = 0.57 * c + 1.052_691_3 * white;
+            a + b + c + 0.1848 * white
+        })
+        .collect()
+}
+
+fn brown(len: usize, rng: &mut Rng) -> Vec<f32> {
+    let mut level = 0.0;
+    (0..len)
+        .map(|_| {
+            level = 0.995 * level + rng.normal();
+            level
+        })
+        .collect()
+}
+
+fn hum(len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let base = if rng.chance(0.5) { 50.0 } else { 60.0 };
+    let overtones: Vec<(f32, f32, f32)> = (1..=rng.below(12) + 3)
+        .map(|number| {
+            let level = rng.between(0.1, 1.0) / number as f32;
+            (2.0 * PI * base * number as f32 / sample_rate_hz, level, rng.between(0.0, 2.0 * PI))
+        })
+        .filter(|(step, ..)| *step < PI)
+        .collect();
+    let mut out = vec![0.0; len];
+    for (step, level, start) in overtones {
+        // A rotating pointer: one complex product a sample instead of a sine.
+        let (turn_im, turn_re) = step.sin_cos();
+        let (mut im, mut re) = start.sin_cos();
+        for slot in &mut out {
+            *slot += level * im;
+            (re, im) = (re * turn_re - im * turn_im, re * turn_im + im * turn_re);
+        }
+    }
+    out
+}
+
+/// A short sound that is no word: a beep, a sweep or a knock, with a peak of about one.
+pub fn event(sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let len = (rng.between(0.03, 0.6) * sample_rate_hz) as usize;
+    let highest = 0.45 * sample_rate_hz;
+    let from = rng.between(100.0, highest);
+    let to = if rng.chance(0.5) { from } else { rng.between(100.0, highest) };
+    let is_knock = rng.chance(0.35);
+    let mut phase = 0.0;
+    (0..len)
+        .map(|at| {
+            let along = at as f32 / len as f32;
+            if is_knock {
+                return rng.normal() * 0.5 * (-8.0 * along).exp();
+            }
+            phase += 2.0 * PI * (from + (to - from) * along) / sample_rate_hz;
+            phase.sin() * (PI * along).sin().sqrt()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::augment::effects::Biquad;
+
+    #[test]
+    fn every_kind_has_unit_power_and_its_own_slope() {
+        let low_share = |noise: Noise| {
+            let mut samples = noise.samples(80_000, 8_000.0, &mut Rng::new(3));
+            let power = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>() / 80_000.0;
+            assert!((power(&samples) - 1.0).abs() < 1e-3, "{noise:?}");
+            Biquad::low_pass(500.0, 8_000.0).apply(&mut samples);
+            power(&samples)
+        };
+        let shares = Noise::ALL.map(low_share);
+        assert!((shares[0] - 0.13).abs() < 0.03, "white {}", shares[0]);
+        assert!(shares[0] < shares[1] && shares[1] < shares[2], "{shares:?}");
+        assert!(shares[3] > 0.5, "hum {}", shares[3]);
+    }
+
+    #[test]
+    fn silence_stays_silence() {
+        let mut samples = [0.0; 10];
+        to_unit_power(&mut samples);
+        assert_eq!(samples, [0.0; 10]);
+    }
+
+    #[test]
+    fn events_are_short_and_finite() {
+        let mut rng = Rng::new(4);
+        for _ in 0..50 {
+            let event = event(8_000.0, &mut rng);
+            assert!((200..=4_800).contains(&event.len()));
+            assert!(event.iter().all(|sample| sample.is_finite() && sample.abs() < 4.0));
+        }
+    }
+}

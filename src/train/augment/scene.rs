@@ -1,0 +1,243 @@
+//! One training item: words in a row on one channel, as a stream would bring them.
+
+use std::sync::Arc;
+
+use super::effects::{colour, played_faster, room, with_tempo};
+use super::noise::{Noise, event, to_unit_power};
+use crate::train::dataset::{Dataset, Split};
+use crate::train::rng::Rng;
+
+/// Kept free at a scene's end, since a network that hears no future names a word shortly after it.
+const TAIL_SECS: f32 = 0.3;
+
+/// Sound and what is said in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// Mono samples on the 16-bit grid, like those of every stream.
+    pub samples: Vec<f32>,
+    /// The classes of the words in order (label index plus one; zero is the blank).
+    pub transcript: Vec<usize>,
+}
+
+/// Composes scenes from the train split of a dataset.
+pub struct Composer {
+    dataset: Arc<Dataset>,
+    /// Indices of the train clips, by label; labels without any are left out.
+    by_label: Vec<Vec<usize>>,
+    scene_len: usize,
+}
+
+impl Composer {
+    /// A composer of scenes of `scene_secs`.
+    pub fn new(dataset: Arc<Dataset>, scene_secs: f32) -> Self {
+        let mut by_label = vec![Vec::new(); dataset.labels.len()];
+        for (index, clip) in dataset.clips.iter().enumerate().filter(|(_, clip)| clip.split == Split::Train) {
+            by_label[clip.label].push(index);
+        }
+        by_label.retain(|clips| !clips.is_empty());
+        let scene_len = (scene_secs * dataset.sample_rate_hz as f32) as usize;
+        Self { dataset, by_label, scene_len }
+    }
+
+    /// The length of every scene in samples.
+    pub fn scene_len(&self) -> usize {
+        self.scene_len
+    }
+
+    /// One scene; the same `rng` gives the same scene.
+    pub fn compose(&self, rng: &mut Rng) -> Scene {
+        let rate = self.dataset.sample_rate_hz as f32;
+        let (mut samples, transcript) = if rng.chance(0.06) { self.wordless(rng) } else { self.words(rng) };
+        if rng.chance(0.3) {
+            samples = room(&samples, rate, rng);
+        }
+        if rng.chance(0.5) {
+            colour(&mut samples, rate, rng);
+        }
+        // The level of speech, or of what a wordless scene has instead.
+        let level_db = rng.between(-42.0, -12.0);
+        let power = active_power(&samples);
+        if power > 0.0 {
+            let gain = 10f32.powf(level_db / 20.0) / power.sqrt();
+            samples.iter_mut().for_each(|sample| *sample *= gain);
+        }
+        self.add_events(&mut samples, level_db, rng);
+        self.add_noise(&mut samples, level_db, transcript.is_empty(), rng);
+        to_16_bit_grid(&mut samples);
+        Scene { samples, transcript }
+    }
+
+    /// Words with gaps between them.
+    fn words(&self, rng: &mut Rng) -> (Vec<f32>, Vec<usize>) {
+        let rate = self.dataset.sample_rate_hz as f32;
+        let usable = self.scene_len.saturating_sub((TAIL_SECS * rate) as usize);
+        let mut samples = vec![0.0; self.scene_len];
+        let mut transcript = Vec::new();
+        let is_dense = rng.chance(0.3);
+        let mut place = (rng.between(0.0, 1.0) * rng.unit() * rate) as usize;
+        while !self.by_label.is_empty() {
+            let background = &self.dataset.background;
+            let (voice, class) = if !background.is_empty() && rng.chance(0.12) {
+                (self.stretch_of_background(rng), None)
+            } else {
+                let clips = &self.by_label[rng.below(self.by_label.len())];
+                let clip = &self.dataset.clips[clips[rng.below(clips.len())]];
+                (self.voice(&clip.samples, rng), Some(clip.label + 1))
+            };
+            if place + voice.len() > usable {
+                break;
+            }
+            let gain = 10f32.powf(rng.between(-5.0, 5.0) / 20.0);
+            samples[place..].iter_mut().zip(&voice).for_each(|(slot, sample)| *slot += gain * sample);
+            transcript.extend(class);
+            let gap_secs = if is_dense || rng.chance(0.4) { rng.between(0.02, 0.25) } else { rng.between(0.2, 1.3) };
+            place += voice.len() + (gap_secs * rate) as usize;
+        }
+        (samples, transcript)
+    }
+
+    /// A clip as another speaker might have said it, at unit power.
+    fn voice(&self, samples: &[i16], rng: &mut Rng) -> Vec<f32> {
+        let mut voice: Vec<f32> = samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
+        if rng.chance(0.85) {
+            voice = played_faster(&voice, rng.between(-0.22, 0.22).exp());
+        }
+        if rng.chance(0.4) {
+            voice = with_tempo(&voice, rng.between(-0.25, 0.25).exp(), self.dataset.sample_rate_hz);
+        }
+        to_unit_power(&mut voice);
+        voice
+    }
+
+    /// Up to two seconds of sound without a label, at unit power.
+    fn stretch_of_background(&self, rng: &mut Rng) -> Vec<f32> {
+        let whole = &self.dataset.background[rng.below(self.dataset.background.len())];
+        let len = whole.len().min(2 * self.dataset.sample_rate_hz as usize);
+        let start = rng.below(whole.len() - len + 1);
+        self.voice(&whole[start..start + len], rng)
+    }
+
+    /// No word: silence, background sound or nothing but what is added later.
+    fn wordless(&self, rng: &mut Rng) -> (Vec<f32>, Vec<usize>) {
+        let mut samples = vec![0.0; self.scene_len];
+        if !self.dataset.background.is_empty() && rng.chance(0.5) {
+            let mut place = 0;
+            while place < self.scene_len {
+                let stretch = self.stretch_of_background(rng);
+                samples[place..].iter_mut().zip(&stretch).for_each(|(slot, sample)| *slot += sample);
+                place += stretch.len().max(1);
+            }
+        }
+        (samples, Vec::new())
+    }
+
+    fn add_events(&self, samples: &mut [f32], level_db: f32, rng: &mut Rng) {
+        if samples.is_empty() || !rng.chance(0.3) {
+            return;
+        }
+        for _ in 0..=rng.below(4) {
+            let gain = 10f32.powf((level_db + rng.between(-20.0, 8.0)) / 20.0);
+            let place = rng.below(samples.len());
+            let event = event(self.dataset.sample_rate_hz as f32, rng);
+            samples[place..].iter_mut().zip(&event).for_each(|(slot, sample)| *slot += gain * sample);
+        }
+    }
+
+    fn add_noise(&self, samples: &mut [f32], level_db: f32, is_wordless: bool, rng: &mut Rng) {
+        // A quarter is clean; half of that without any floor, as speech synthesis and muted lines are.
+        let noise_db = match rng.unit() {
+            draw if draw < 0.12 => return,
+            draw if draw < 0.25 => rng.between(-90.0, -65.0),
+            _ if is_wordless => rng.between(-70.0, -15.0),
+            _ => level_db - rng.between(3.0, 35.0),
+        };
+        let kind = Noise::ALL[rng.below(Noise::ALL.len())];
+        let gain = 10f32.powf(noise_db / 20.0);
+        let noise = kind.samples(samples.len(), self.dataset.sample_rate_hz as f32, rng);
+        samples.iter_mut().zip(&noise).for_each(|(slot, sample)| *slot += gain * sample);
+    }
+}
+
+/// The mean square of the samples that are not zero: the power of speech without its pauses.
+pub fn active_power(samples: &[f32]) -> f32 {
+    let active = samples.iter().filter(|sample| **sample != 0.0).count();
+    samples.iter().map(|sample| sample * sample).sum::<f32>() / active.max(1) as f32
+}
+
+/// Rounds to the 16-bit grid, turning down what would be louder than full scale.
+pub fn to_16_bit_grid(samples: &mut [f32]) {
+    let peak = samples.iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+    let gain = if peak > 0.999 { 0.999 / peak } else { 1.0 };
+    samples.iter_mut().for_each(|sample| *sample = (*sample * gain * 32_768.0).round() / 32_768.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::dataset::Clip;
+
+    /// Three labels of tones; the validation clip is full scale, so that its use would be heard.
+    fn dataset(with_background: bool) -> Arc<Dataset> {
+        let tone = |step: f32, len: usize| (0..len).map(|at| (9_000.0 * (at as f32 * step).sin()) as i16).collect();
+        let clip =
+            |label, split, len| Clip { path: "x.wav".into(), label, split, samples: tone(0.1 + label as f32, len) };
+        Arc::new(Dataset {
+            labels: vec!["a".into(), "b".into(), "c".into()],
+            sample_rate_hz: 8_000,
+            clips: vec![
+                clip(0, Split::Train, 3_000),
+                clip(1, Split::Train, 4_000),
+                clip(2, Split::Test, 3_000),
+                clip(2, Split::Validation, 3_000),
+            ],
+            background: if with_background { vec![tone(0.7, 20_000), tone(0.3, 900)] } else { Vec::new() },
+            ..Dataset::default()
+        })
+    }
+
+    #[test]
+    fn scenes_are_repeatable_and_all_differ() {
+        let composer = Composer::new(dataset(true), 6.0);
+        let compose = |item| composer.compose(&mut Rng::at(1, 2, item));
+        assert_eq!(compose(3), compose(3));
+        assert_ne!(compose(3), compose(4));
+    }
+
+    #[test]
+    fn scenes_have_their_length_and_lie_on_the_16_bit_grid() {
+        for with_background in [false, true] {
+            let composer = Composer::new(dataset(with_background), 6.0);
+            let mut words = 0;
+            for item in 0..60 {
+                let scene = composer.compose(&mut Rng::at(1, 0, item));
+                assert_eq!(scene.samples.len(), 48_000);
+                assert!(scene.samples.iter().all(|sample| sample.abs() <= 1.0 && (sample * 32_768.0).fract() == 0.0));
+                words += scene.transcript.len();
+            }
+            assert!((180..600).contains(&words), "{words} words in 60 scenes");
+        }
+    }
+
+    #[test]
+    fn only_train_clips_are_heard() {
+        let composer = Composer::new(dataset(false), 6.0);
+        for item in 0..60 {
+            let scene = composer.compose(&mut Rng::at(1, 0, item));
+            assert!(scene.transcript.iter().all(|class| [1, 2].contains(class)), "{:?}", scene.transcript);
+        }
+    }
+
+    #[test]
+    fn some_scenes_are_wordless() {
+        let composer = Composer::new(dataset(false), 6.0);
+        let wordless =
+            (0..300).filter(|&item| composer.compose(&mut Rng::at(1, 0, item)).transcript.is_empty()).count();
+        assert!((5..40).contains(&wordless), "{wordless} of 300");
+    }
+
+    #[test]
+    fn a_scene_shorter_than_every_clip_is_wordless() {
+        let scene = Composer::new(dataset(false), 0.2).compose(&mut Rng::new(1));
+        assert_eq!((scene.samples.len(), scene.transcript.len()), (1_600, 0));
+    }
+}

@@ -1,0 +1,179 @@
+//! Batches of scenes as feature frames, composed ahead on a thread of their own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use rayon::prelude::*;
+
+use super::augment::{Composer, mask::mask};
+use super::dataset::Dataset;
+use super::rng::Rng;
+use crate::dsp::mel::{FeatureConfig, LogMel};
+use crate::task::nice_this_thread;
+use crate::{Error, Result};
+
+/// Length of a training scene.
+const SCENE_SECS: f32 = 6.0;
+
+/// Batches that are composed ahead.
+const AHEAD: u64 = 2;
+
+/// Feature frames of several sounds of one length, and what is said in each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// `[items, frames, bands]` in rows.
+    pub features: Vec<f32>,
+    /// The shape of `features`.
+    pub shape: [usize; 3],
+    /// The classes said in each item, in order.
+    pub transcripts: Vec<Vec<usize>>,
+}
+
+impl Batch {
+    /// The batch of `sounds`, which have one length.
+    pub fn new(config: &FeatureConfig, sounds: Vec<Vec<f32>>, transcripts: Vec<Vec<usize>>) -> Result<Self> {
+        let items = sounds.len();
+        let rows: Vec<Vec<f32>> =
+            sounds.par_iter().map(|samples| LogMel::whole(config, samples)).collect::<Result<_>>()?;
+        let features = rows.concat();
+        let frames = features.len() / items.max(1) / config.bands;
+        Ok(Self { features, shape: [items, frames, config.bands], transcripts })
+    }
+
+    /// The features as a tensor on `device`.
+    pub fn tensor(&self, device: &Device) -> Tensor<3> {
+        Tensor::from_data(TensorData::new(self.features.clone(), self.shape), device)
+    }
+}
+
+/// Composes the batch of any step.
+pub struct Batcher {
+    composer: Composer,
+    features: FeatureConfig,
+    batch_size: usize,
+    seed: u64,
+}
+
+impl Batcher {
+    /// Batches of `batch_size` scenes from the train clips of `dataset`.
+    pub fn new(dataset: Arc<Dataset>, features: FeatureConfig, batch_size: usize, seed: u64) -> Self {
+        Self { composer: Composer::new(dataset, SCENE_SECS), features, batch_size, seed }
+    }
+
+    /// The batch of `step`: always the same for one dataset, seed and step.
+    pub fn batch(&self, step: u64) -> Result<Batch> {
+        let items: Vec<_> = (0..self.batch_size as u64)
+            .into_par_iter()
+            .map(|item| {
+                let mut rng = Rng::at(self.seed, step, item);
+                (self.composer.compose(&mut rng), rng)
+            })
+            .collect();
+        let mut sounds = Vec::with_capacity(items.len());
+        let (mut transcripts, mut rngs) = (Vec::new(), Vec::new());
+        for (scene, rng) in items {
+            sounds.push(scene.samples);
+            transcripts.push(scene.transcript);
+            rngs.push(rng);
+        }
+        let mut batch = Batch::new(&self.features, sounds, transcripts)?;
+        let [_, frames, bands] = batch.shape;
+        for (rows, rng) in batch.features.chunks_exact_mut((frames * bands).max(1)).zip(&mut rngs) {
+            mask(rows, bands, rng);
+        }
+        Ok(batch)
+    }
+}
+
+/// Keeps batches ready, so that a training step rarely waits for one.
+///
+/// Link: *all*, bounded by two batches ahead; when they are ready, composing rests.
+pub struct Feeder {
+    batcher: Arc<Batcher>,
+    pool: rayon::ThreadPool,
+    coming: VecDeque<(u64, Receiver<Result<Batch>>)>,
+}
+
+impl Feeder {
+    /// Starts one thread of low priority that composes.
+    pub fn new(batcher: Batcher) -> Result<Self> {
+        Ok(Self { batcher: Arc::new(batcher), pool: low_priority_pool("train-data", 1)?, coming: VecDeque::new() })
+    }
+
+    /// The batch of `step`, or `None` when it is not ready within `patience`; asking again goes on waiting.
+    pub fn batch(&mut self, step: u64, patience: Duration) -> Result<Option<Batch>> {
+        self.coming.retain(|(coming, _)| (step..step + AHEAD + 1).contains(coming));
+        for wanted in step..=step + AHEAD {
+            if !self.coming.iter().any(|(coming, _)| *coming == wanted) {
+                let (sender, receiver) = bounded(1);
+                let batcher = self.batcher.clone();
+                // The receiver may be gone by then: the run was stopped.
+                self.pool.spawn(move || drop(sender.send(batcher.batch(wanted))));
+                self.coming.push_back((wanted, receiver));
+            }
+        }
+        let Some(place) = self.coming.iter().position(|(coming, _)| *coming == step) else { return Ok(None) };
+        match self.coming[place].1.recv_timeout(patience) {
+            Ok(batch) => {
+                self.coming.remove(place);
+                batch.map(Some)
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.coming.remove(place);
+                Err(Error::internal(format!("composing the batch of step {step} failed")))
+            }
+        }
+    }
+}
+
+/// A rayon pool whose threads give way to everything else; a panic in a spawned job ends that job only.
+pub fn low_priority_pool(name: &'static str, threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .thread_name(move |index| format!("{name}-{index}"))
+        .start_handler(|_| nice_this_thread())
+        .panic_handler(|_| {})
+        .build()
+        .map_err(|error| Error::internal(format!("cannot start the threads {name}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::dataset::{Clip, Split};
+
+    fn batcher(seed: u64) -> Batcher {
+        let samples: Box<[i16]> = (0..3_000).map(|at| (9_000.0 * (at as f32 * 0.3).sin()) as i16).collect();
+        let clip = |label| Clip { path: "x.wav".into(), label, split: Split::Train, samples: samples.clone() };
+        let labels = vec!["a".into(), "b".into()];
+        let dataset = Dataset { labels, sample_rate_hz: 8_000, clips: vec![clip(0), clip(1)], ..Dataset::default() };
+        Batcher::new(Arc::new(dataset), FeatureConfig::speech(8_000), 3, seed)
+    }
+
+    #[test]
+    fn batches_depend_on_seed_and_step_alone() {
+        let batch = batcher(1).batch(7).unwrap();
+        assert_eq!(batch.shape, [3, 598, 40]);
+        assert_eq!(batch.features.len(), 3 * 598 * 40);
+        assert_eq!(batch, batcher(1).batch(7).unwrap());
+        assert_ne!(batch, batcher(1).batch(8).unwrap());
+        assert_ne!(batch, batcher(2).batch(7).unwrap());
+    }
+
+    #[test]
+    fn the_feeder_brings_each_step_in_any_order() {
+        let mut feeder = Feeder::new(batcher(1)).unwrap();
+        for step in [0, 1, 2, 9, 10, 3] {
+            let batch = loop {
+                if let Some(batch) = feeder.batch(step, Duration::from_millis(50)).unwrap() {
+                    break batch;
+                }
+            };
+            assert_eq!(batch, batcher(1).batch(step).unwrap(), "step {step}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Reading a dataset's files a few at a time, so that whoever loads can report and stop in between.
+
+use std::path::Path;
+
+use super::{Clip, Dataset, ListedFile, Listing, Skipped, Split};
+use crate::dsp::resample::Resampler;
+use crate::source::decode::read_audio;
+use crate::{Error, Result};
+
+/// Longer clips are cut to this length around their loudest part, so that every clip fits into a training scene.
+const LONGEST_CLIP_SECS: f32 = 5.0;
+
+/// Shorter files are taken for empty.
+const SHORTEST_CLIP_SECS: f32 = 0.02;
+
+/// Files whose peak stays below this (-60 dBFS) are taken for silent.
+const SILENT_PEAK: f32 = 1e-3;
+
+/// Reads the files of a listing, resamples them and leaves out what cannot be used.
+pub struct Loader {
+    files: std::vec::IntoIter<ListedFile>,
+    total: usize,
+    dataset: Dataset,
+}
+
+impl Loader {
+    /// A loader of all files in `listing`, at `sample_rate_hz`.
+    pub fn new(listing: Listing, sample_rate_hz: u32) -> Self {
+        let dataset = Dataset { name: listing.name, labels: listing.labels, sample_rate_hz, ..Dataset::default() };
+        Self { total: listing.files.len(), files: listing.files.into_iter(), dataset }
+    }
+
+    /// A loader of the labelled files of one split only.
+    pub fn of_split(mut listing: Listing, sample_rate_hz: u32, split: Split) -> Self {
+        listing.files.retain(|file| file.split == split && file.label.is_some());
+        Self::new(listing, sample_rate_hz)
+    }
+
+    /// Files read so far, and all.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.total - self.files.len(), self.total)
+    }
+
+    /// Reads one more file; false when none is left. An unusable file is noted, never fatal.
+    pub fn load_next(&mut self) -> bool {
+        let Some(file) = self.files.next() else { return false };
+        match load_clip(&file.path, self.dataset.sample_rate_hz, file.label.is_some()) {
+            Ok(samples) => match file.label {
+                Some(label) => self.dataset.clips.push(Clip { path: file.path, label, split: file.split, samples }),
+                None => self.dataset.background.push(samples),
+            },
+            Err(error) => self.dataset.skipped.push(Skipped { path: file.path, reason: error.message }),
+        }
+        true
+    }
+
+    /// The dataset once every file was read; an error when no clip of it can be used.
+    pub fn finish(mut self) -> Result<Dataset> {
+        while self.load_next() {}
+        if self.dataset.clips.is_empty() {
+            let example = self
+                .dataset
+                .skipped
+                .first()
+                .map(|skipped| format!(" (such as {}: {})", skipped.path.display(), skipped.reason));
+            return Err(Error::invalid(format!(
+                "none of the {} files of the dataset {} can be used{}",
+                self.total,
+                self.dataset.name,
+                example.unwrap_or_default()
+            )));
+        }
+        Ok(self.dataset)
+    }
+}
+
+fn load_clip(path: &Path, sample_rate_hz: u32, is_labelled: bool) -> Result<Box<[i16]>> {
+    let audio = read_audio(path)?;
+    if (audio.samples.len() as f32) < SHORTEST_CLIP_SECS * audio.sample_rate_hz as f32 {
+        return Err(Error::invalid("empty: it holds less than 20 ms of sound"));
+    }
+    if audio.samples.iter().all(|sample| sample.abs() < SILENT_PEAK) {
+        return Err(Error::invalid("silent: its peak is below -60 dBFS"));
+    }
+    let samples = resampled(audio.samples, audio.sample_rate_hz, sample_rate_hz)?;
+    let longest = (LONGEST_CLIP_SECS * sample_rate_hz as f32) as usize;
+    let kept = if is_labelled && samples.len() > longest { loudest(&samples, longest) } else { &samples };
+    Ok(kept.iter().map(|sample| (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect())
+}
+
+fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
+    if from_hz == to_hz {
+        return Ok(samples);
+    }
+    let mut resampler = Resampler::new(from_hz, to_hz)?;
+    let mut out = Vec::with_capacity((samples.len() as u64 * u64::from(to_hz) / u64::from(from_hz)) as usize + 64);
+    resampler.process(&samples, &mut out);
+    resampler.finish(&mut out);
+    Ok(out)
+}
+
+/// The stretch of `len` samples with the most energy.
+fn loudest(samples: &[f32], len: usize) -> &[f32] {
+    let energy = |samples: &[f32]| samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum::<f64>();
+    let mut now = energy(&samples[..len]);
+    let (mut best, mut best_start) = (now, 0);
+    for start in 1..=samples.len() - len {
+        now += energy(&samples[start + len - 1..start + len]) - energy(&samples[start - 1..start]);
+        if now > best {
+            (best, best_start) = (now, start);
+        }
+    }
+    &samples[best_start..best_start + len]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_wav(path: &Path, rate: u32, samples: &[f32]) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(path, spec).unwrap();
+        for sample in samples {
+            writer.write_sample((sample * 32_767.0) as i16).unwrap();
+        }
+        writer.finalize().unwrap();
+    }
+
+    fn tone(len: usize, amplitude: f32) -> Vec<f32> {
+        (0..len).map(|at| amplitude * (at as f32 * 0.2).sin()).collect()
+    }
+
+    #[test]
+    fn unusable_files_are_listed_and_the_rest_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        write_wav(&root.join("one/good_05.wav"), 16_000, &tone(16_000, 0.5));
+        write_wav(&root.join("one/silent_06.wav"), 8_000, &[0.0; 8_000]);
+        write_wav(
+            &root.join("two/long_07.wav"),
+            8_000,
+            &[vec![0.001; 40_000], tone(40_000, 0.5), vec![0.001; 8_000]].concat(),
+        );
+        write_wav(&root.join("two/empty_08.wav"), 8_000, &[]);
+        std::fs::write(root.join("two/broken_09.wav"), b"not a sound").unwrap();
+        let listing = Listing::scan(&[root.to_path_buf()]).unwrap();
+        let dataset = Loader::new(listing, 8_000).finish().unwrap();
+        assert_eq!(dataset.clips.len(), 2);
+        assert!((7_990..=8_010).contains(&dataset.clips[0].samples.len()), "{}", dataset.clips[0].samples.len());
+        assert_eq!(dataset.clips[1].samples.len(), 40_000);
+        assert!(dataset.clips[1].samples[..100].iter().any(|sample| sample.abs() > 1_000));
+        let reasons: Vec<&str> = dataset.skipped.iter().map(|skipped| skipped.reason.as_str()).collect();
+        assert_eq!(reasons.len(), 3);
+        assert!(reasons.iter().any(|reason| reason.contains("silent")));
+        let summary = dataset.summary();
+        assert_eq!((summary.items, summary.skipped.len()), (2, 3));
+        assert!(summary.to_string().contains("2 clips"));
+    }
+
+    #[test]
+    fn a_set_of_unusable_files_is_an_error_with_an_example() {
+        let folder = tempfile::tempdir().unwrap();
+        for label in ["one", "two"] {
+            write_wav(&folder.path().join(label).join("a_07.wav"), 8_000, &[0.0; 800]);
+        }
+        let listing = Listing::scan(&[folder.path().to_path_buf()]).unwrap();
+        let message = Loader::new(listing, 8_000).finish().unwrap_err().message;
+        assert!(message.contains("none of the 2 files") && message.contains("silent"), "{message}");
+    }
+}

@@ -1,0 +1,326 @@
+//! A training run as a plain state machine: who drives it decides when, and may stop between any two calls.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use burn::tensor::Device;
+
+use super::batch::{Batcher, Feeder};
+use super::checkpoint::{Checkpoint, Position, Score};
+use super::dataset::{Dataset, Listing, Loader, Split, Summary, find};
+use super::parameters;
+use super::progress::LossPoint;
+use super::spec::TrainSpec;
+use super::step::{LEARNING_RATE, Learner, Schedule};
+use super::validate::Validation;
+use crate::dsp::mel::FeatureConfig;
+use crate::models::ModelStore;
+use crate::recognise::card::{Card, DataSource, Model, civil_date};
+use crate::recognise::model::Network;
+use crate::source::decode::Decoder;
+use crate::{Error, Result};
+
+/// Files read in one call while the dataset is loaded.
+const FILES_AT_ONCE: usize = 16;
+
+/// How long one call waits for a batch that is still being composed.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Where runs find and leave things.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Where the models go.
+    pub models: ModelStore,
+    /// Folders whose sub-folders are known datasets.
+    pub datasets: Vec<PathBuf>,
+    /// Where checkpoints are kept, one folder a run.
+    pub runs: PathBuf,
+}
+
+/// What one call of [`Run::advance`] did.
+#[derive(Debug)]
+pub enum Outcome {
+    /// More files of the dataset were read.
+    Loading {
+        /// Files read.
+        read: usize,
+        /// All files.
+        total: usize,
+    },
+    /// The dataset is in memory and the first step can be done.
+    Ready(Summary),
+    /// The next batch is still being composed.
+    Waiting,
+    /// A step was done.
+    Step(LossPoint),
+    /// More validation clips were read.
+    Validating,
+    /// An epoch was validated; `None` where the dataset has no validation clips.
+    Validated(Option<Score>),
+    /// The best model so far was saved.
+    Saved(Arc<Model>),
+    /// The checkpoint of an epoch was written.
+    Checkpoint,
+    /// All epochs are done.
+    Finished,
+}
+
+/// A training run.
+pub struct Run {
+    spec: TrainSpec,
+    places: Places,
+    stage: Stage,
+    training: Option<Training>,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("spec", &self.spec).field("step", &self.step()).finish_non_exhaustive()
+    }
+}
+
+enum Stage {
+    List(Vec<PathBuf>),
+    Load(Loader, Option<Box<Checkpoint>>),
+    Train,
+    Validate(Box<Validation>),
+    SaveModel,
+    SaveCheckpoint,
+    Finished,
+}
+
+/// What there is once the dataset is loaded.
+struct Training {
+    dataset: Arc<Dataset>,
+    card: Card,
+    learner: Learner,
+    feeder: Feeder,
+    schedule: Schedule,
+    steps_per_epoch: u64,
+    position: Position,
+}
+
+impl Run {
+    /// A run of `spec`. Refuses a bad spec and a dataset that does not exist or has not even two labels; its files are
+    /// not read yet.
+    pub fn new(spec: TrainSpec, places: Places) -> Result<Self> {
+        spec.validate()?;
+        let roots = spec.datasets().map(|name| find(name, &places.datasets)).collect::<Result<Vec<_>>>()?;
+        Listing::check_folders(&roots)?;
+        Ok(Self { spec, places, stage: Stage::List(roots), training: None })
+    }
+
+    /// What was ordered.
+    pub fn spec(&self) -> &TrainSpec {
+        &self.spec
+    }
+
+    /// Does the next piece of work: some files, one step, some validation clips, one file to write. On an error the run
+    /// is over.
+    ///
+    /// Computes on the rayon pool that it is called in.
+    pub fn advance(&mut self) -> Result<Outcome> {
+        match std::mem::replace(&mut self.stage, Stage::Finished) {
+            Stage::List(roots) => self.list(&roots),
+            Stage::Load(loader, checkpoint) => self.load(loader, checkpoint),
+            Stage::Train => self.train(),
+            Stage::Validate(validation) => self.validate(validation),
+            Stage::SaveModel => self.save_model(),
+            Stage::SaveCheckpoint => {
+                self.write_checkpoint()?;
+                self.stage = if self.step() < self.steps() { Stage::Train } else { Stage::Finished };
+                Ok(Outcome::Checkpoint)
+            }
+            Stage::Finished => Ok(Outcome::Finished),
+        }
+    }
+
+    /// Writes a checkpoint, so that the run can go on later; without effect before the first step.
+    pub fn write_checkpoint(&self) -> Result<()> {
+        let Some(training) = self.training.as_ref().filter(|training| training.position.step > 0) else {
+            return Ok(());
+        };
+        let checkpoint = Checkpoint {
+            position: training.position.clone(),
+            weights: parameters::read(&training.learner.network),
+            optimiser: training.learner.optimiser.clone(),
+        };
+        checkpoint.save(&self.checkpoint_path())
+    }
+
+    /// Where this run's checkpoint is kept.
+    pub fn checkpoint_path(&self) -> PathBuf {
+        self.places.runs.join(&self.spec.model_name).join("checkpoint.safetensors")
+    }
+
+    /// Steps done; 0 while the dataset is loaded.
+    pub fn step(&self) -> u64 {
+        self.training.as_ref().map_or(0, |training| training.position.step)
+    }
+
+    /// Steps of the whole run; 0 while the dataset is loaded.
+    pub fn steps(&self) -> u64 {
+        self.training.as_ref().map_or(0, |training| training.schedule.steps)
+    }
+
+    /// The epoch under way, from 1; 0 while the dataset is loaded.
+    pub fn epoch(&self) -> u32 {
+        let epoch = |training: &Training| (training.position.step / training.steps_per_epoch) as u32 + 1;
+        self.training.as_ref().map_or(0, |training| epoch(training).min(self.spec.epochs))
+    }
+
+    /// The learning rate of the newest step.
+    pub fn learning_rate(&self) -> f64 {
+        self.training.as_ref().map_or(0.0, |training| training.schedule.rate(training.position.step.saturating_sub(1)))
+    }
+
+    /// The best validation so far.
+    pub fn best(&self) -> Option<Score> {
+        self.training.as_ref()?.position.best
+    }
+
+    fn list(&mut self, roots: &[PathBuf]) -> Result<Outcome> {
+        let listing = Listing::scan(roots)?;
+        let checkpoint = match self.spec.resume_from_checkpoint {
+            true => Checkpoint::load(&self.checkpoint_path())?,
+            false => None,
+        };
+        if let Some(checkpoint) = checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.labels)
+        {
+            return Err(Error::invalid(format!(
+                "the checkpoint of \"{}\" knows the labels {}, but the dataset has {}: choose another model name",
+                self.spec.model_name,
+                checkpoint.position.labels.join(", "),
+                listing.labels.join(", ")
+            )));
+        }
+        let resumed_rate = checkpoint.as_ref().map(|checkpoint| checkpoint.position.sample_rate_hz);
+        let rate = resumed_rate.or(self.spec.sample_rate_hz).unwrap_or_else(|| natural_rate(&listing));
+        let total = listing.files.len();
+        self.stage = Stage::Load(Loader::new(listing, rate), checkpoint.map(Box::new));
+        Ok(Outcome::Loading { read: 0, total })
+    }
+
+    fn load(&mut self, mut loader: Loader, checkpoint: Option<Box<Checkpoint>>) -> Result<Outcome> {
+        if (0..FILES_AT_ONCE).all(|_| loader.load_next()) {
+            let (read, total) = loader.progress();
+            self.stage = Stage::Load(loader, checkpoint);
+            return Ok(Outcome::Loading { read, total });
+        }
+        let dataset = loader.finish()?;
+        let summary = dataset.summary();
+        if summary.train == 0 {
+            return Err(Error::invalid(format!("no usable clip of {} is in its train split", dataset.name)));
+        }
+        self.training = Some(Training::new(&self.spec, dataset, checkpoint)?);
+        self.stage = if self.step() < self.steps() { Stage::Train } else { Stage::Finished };
+        Ok(Outcome::Ready(summary))
+    }
+
+    fn train(&mut self) -> Result<Outcome> {
+        let Some(training) = &mut self.training else { return Ok(Outcome::Finished) };
+        let step = training.position.step;
+        let Some(batch) = training.feeder.batch(step, PATIENCE)? else {
+            self.stage = Stage::Train;
+            return Ok(Outcome::Waiting);
+        };
+        let report = training.learner.step(&batch, training.schedule.rate(step));
+        training.position.step += 1;
+        self.stage = if training.position.step.is_multiple_of(training.steps_per_epoch) {
+            Stage::Validate(Box::new(training.validation()))
+        } else {
+            Stage::Train
+        };
+        Ok(Outcome::Step(LossPoint { step: step + 1, loss: report.loss, validation_loss: None }))
+    }
+
+    fn validate(&mut self, mut validation: Box<Validation>) -> Result<Outcome> {
+        let Some(training) = &mut self.training else { return Ok(Outcome::Finished) };
+        if validation.advance(&training.dataset)? {
+            self.stage = Stage::Validate(validation);
+            return Ok(Outcome::Validating);
+        }
+        let score = validation.score();
+        // Without validation clips the newest network is taken for the best.
+        let is_best = score.is_none_or(|score| training.position.best.is_none_or(|best| score.beats(&best)));
+        if is_best {
+            training.position.best = score;
+        }
+        self.stage = if is_best { Stage::SaveModel } else { Stage::SaveCheckpoint };
+        Ok(Outcome::Validated(score))
+    }
+
+    fn save_model(&mut self) -> Result<Outcome> {
+        let Some(training) = &mut self.training else { return Ok(Outcome::Finished) };
+        let mut card = training.card.clone();
+        if let Some(best) = training.position.best {
+            card.metrics.insert("validation_accuracy".into(), best.accuracy);
+            card.metrics.insert("validation_loss".into(), f64::from(best.loss));
+        }
+        card.metrics.insert("steps".into(), training.position.step as f64);
+        let model = self.places.models.save(card, &training.learner.snapshot())?;
+        self.stage = Stage::SaveCheckpoint;
+        Ok(Outcome::Saved(model))
+    }
+}
+
+impl Training {
+    fn new(spec: &TrainSpec, dataset: Dataset, checkpoint: Option<Box<Checkpoint>>) -> Result<Self> {
+        let dataset = Arc::new(dataset);
+        let features = FeatureConfig::speech(dataset.sample_rate_hz);
+        let mut card = Card::words(&spec.model_name, dataset.labels.clone(), features.clone());
+        card.created = civil_date(std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
+        card.seed = spec.seed;
+        card.licence = "as its data".into();
+        card.data = vec![DataSource {
+            name: dataset.name.clone(),
+            source: "a folder of recordings".into(),
+            licence: "not stated".into(),
+            items: dataset.split(Split::Train).count() as u64,
+        }];
+        let steps_per_epoch = steps_per_epoch(dataset.split(Split::Train).count(), spec.batch_size);
+        let schedule = Schedule {
+            peak: spec.learning_rate.unwrap_or(LEARNING_RATE),
+            steps: steps_per_epoch * u64::from(spec.epochs),
+        };
+        let mut position = Position::new(spec.clone(), dataset.labels.clone(), dataset.sample_rate_hz);
+        let mut learner = Learner::new(first_network(&card, spec.seed)?);
+        if let Some(checkpoint) = checkpoint {
+            learner.network = parameters::write(learner.network, &checkpoint.weights)?;
+            learner.optimiser = checkpoint.optimiser;
+            position = Position { spec: spec.clone(), ..checkpoint.position };
+        }
+        let batcher = Batcher::new(dataset.clone(), features, spec.batch_size as usize, spec.seed);
+        let feeder = Feeder::new(batcher)?;
+        Ok(Self { dataset, card, learner, feeder, schedule, steps_per_epoch, position })
+    }
+
+    fn validation(&self) -> Validation {
+        Validation::new(self.learner.snapshot(), self.card.features.clone(), &self.dataset)
+    }
+}
+
+/// The untrained network of `seed`.
+fn first_network(card: &Card, seed: u64) -> Result<Network> {
+    let device = Device::flex().autodiff();
+    device.seed(seed);
+    card.model.init(&device)
+}
+
+/// An epoch has a fixed number of composed batches: about as many as hear each train clip once (a scene holds four to
+/// eight words), within bounds that keep epochs between some seconds and a minute.
+fn steps_per_epoch(train_clips: usize, batch_size: u32) -> u64 {
+    (train_clips as u64).div_ceil(4 * u64::from(batch_size)).clamp(25, 500)
+}
+
+/// Telephone rate for recordings that have no more, else the usual rate for speech.
+fn natural_rate(listing: &Listing) -> u32 {
+    let rate = listing.files.iter().find_map(|file| Decoder::open(&file.path).ok()).map(|file| file.sample_rate_hz());
+    if rate.is_some_and(|rate| rate <= 8_000) { 8_000 } else { 16_000 }
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,51 @@
+//! The engine and its server in this process, in a home of their own.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use seseragi::{
+    config::Config,
+    engine::{Engine, EngineTasks},
+    models::ModelStore,
+    server::Server,
+};
+use tempfile::TempDir;
+
+/// An engine that serves on a free port and has the lanes of the settings.
+pub struct Served {
+    pub engine: Engine,
+    pub server: Server,
+    pub home: TempDir,
+    _tasks: EngineTasks,
+}
+
+impl Served {
+    pub fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config::default();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models");
+        let store = ModelStore::new(shipped, home.path().join("models"));
+        let (engine, tasks) = Engine::start(config.clone(), store, Instant::now()).unwrap();
+        for lane in config.lanes {
+            engine.add_stream(lane.key, lane.source, lane.gain_db).unwrap();
+        }
+        let server = Server::start(engine.clone(), 0).unwrap();
+        Self { engine, server, home, _tasks: tasks }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+}
+
+/// Waits until `is_so`, or fails and says what did not come.
+pub fn wait_for(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} did not come within {limit:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
