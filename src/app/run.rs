@@ -17,13 +17,14 @@ use bevy::{
 use bevy_egui::EguiPlugin;
 use bevy_framepace::{FramepacePlugin, FramepaceSettings, Limiter};
 
-use super::{core_plugin, draw_plugin, headless_app, start_engine};
+use super::{Draw, core_plugin, draw_plugin, headless_app, start_engine};
 use crate::{
     Error, Result,
     config::{Config, OnClose},
     engine::{Engine, EngineTasks},
     models::ModelStore,
     server::Server,
+    status::FrameStatus,
     status_file::StatusFile,
     train::trainer::TrainSpec,
 };
@@ -141,6 +142,9 @@ pub fn windowed_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) ->
     add_drawing(&mut app, options, engine, tasks);
     app.add_plugins(FramepacePlugin)
         .insert_resource(FramepaceSettings { limiter: Limiter::from_framerate(f64::from(settings.fps)) });
+    if settings.on_close == OnClose::Headless {
+        app.add_systems(Last, go_headless);
+    }
     if let Some(screenshot) = options.screenshot.clone() {
         crate::draw::screenshot_window(&mut app, screenshot);
     }
@@ -167,6 +171,27 @@ fn add_drawing(app: &mut App, options: &RunOptions, engine: Engine, tasks: Engin
     app.add_plugins(EguiPlugin::default());
     crate::draw::plugin(app, &options.config.window);
     crate::panel::plugin(app, &options.config);
+}
+
+/// Once the window is closed: no more `Draw`, no camera for the GPU and egui to draw on, and turns by the clock, because without
+/// a window no event of the window system wakes the loop any more.
+fn go_headless(
+    windows: Query<(), With<Window>>,
+    cameras: Query<Entity, With<Camera>>,
+    engine: Res<Engine>,
+    mut schedules: ResMut<Schedules>,
+    mut winit: ResMut<WinitSettings>,
+    mut commands: Commands,
+) {
+    if !windows.is_empty() || schedules.remove(Draw).is_none() {
+        return;
+    }
+    cameras.iter().for_each(|camera| commands.entity(camera).despawn());
+    let turns = UpdateMode::reactive_low_power(Duration::from_secs_f64(1.0 / HEADLESS_TICKS_PER_SEC));
+    *winit = WinitSettings { focused_mode: turns, unfocused_mode: turns };
+    let frames = *engine.frames().load();
+    engine.frames().publish(FrameStatus { drawn: frames.drawn, ..FrameStatus::default() });
+    info!("the window is closed; the program goes on without it");
 }
 
 fn exit_when_told(
