@@ -11,20 +11,19 @@ fn load(root: PathBuf, rate: u32) -> Dataset {
     Loader::of_split(Listing::scan(&[root]).unwrap(), rate, Split::Test).finish().unwrap()
 }
 
-/// The spoken digits where they are, else the small set of tests (synthesised voices that training never heard).
-fn digits(rate: u32) -> Dataset {
-    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+/// The spoken digits where they are (true), else the shipped synthesised ones, in voices that training never heard.
+fn digits(rate: u32) -> (Dataset, bool) {
     match std::env::var_os("SESERAGI_DATA") {
-        Some(data) => load(Path::new(&data).join("spoken-digits"), rate),
+        Some(data) => (load(Path::new(&data).join("spoken-digits"), rate), true),
         None => {
-            eprintln!("SESERAGI_DATA is not set: the figures are those of tests/data");
-            load(small, rate)
+            eprintln!("SESERAGI_DATA is not set: read are the synthesised digits of assets/datasets/demo");
+            (load(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/datasets/demo"), rate), false)
         }
     }
 }
 
 fn figures(rate: u32, conditions: Conditions) -> Evaluation {
-    evaluate(&shipped(), &digits(rate), Split::Test, conditions, &|_, _| {}).unwrap()
+    evaluate(&shipped(), &digits(rate).0, Split::Test, conditions, &|_, _| {}).unwrap()
 }
 
 #[test]
@@ -52,7 +51,7 @@ fn the_same_seed_gives_the_same_figures() {
 
 #[test]
 fn labels_that_the_model_does_not_know_are_named() {
-    let mut dataset = digits(8_000);
+    let mut dataset = digits(8_000).0;
     dataset.labels[0] = "turn on".into();
     let error = evaluate(&shipped(), &dataset, Split::Test, Conditions::default(), &|_, _| {}).unwrap_err();
     assert!(error.message.contains("does not know the label turn on"), "{error}");
