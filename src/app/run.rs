@@ -100,7 +100,9 @@ pub fn run(options: RunOptions) -> Result<()> {
 /// Whether there is a display to open a window on.
 pub fn has_display() -> bool {
     !cfg!(all(unix, not(target_os = "macos")))
-        || ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].iter().any(|name| env::var_os(name).is_some_and(|v| !v.is_empty()))
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
+            .iter()
+            .any(|name| env::var_os(name).is_some_and(|v| !v.is_empty()))
 }
 
 fn build(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
@@ -131,14 +133,20 @@ pub fn windowed_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) ->
         title: "Seseragi せせらぎ".to_owned(),
         name: Some("seseragi".to_owned()),
         resolution: WindowResolution::new(settings.width, settings.height),
-        mode: if settings.is_fullscreen { WindowMode::BorderlessFullscreen(MonitorSelection::Current) } else { WindowMode::Windowed },
+        mode: if settings.is_fullscreen {
+            WindowMode::BorderlessFullscreen(MonitorSelection::Current)
+        } else {
+            WindowMode::Windowed
+        },
         // Frames are paced by bevy_framepace; waiting for the display as well would only add latency.
         present_mode: PresentMode::AutoNoVsync,
         ..default()
     };
     let mut app = App::new();
-    app.add_plugins(drawing_plugins(Some(window), settings.on_close))
-        .insert_resource(WinitSettings { focused_mode: UpdateMode::Continuous, unfocused_mode: UpdateMode::Continuous });
+    app.add_plugins(drawing_plugins(Some(window), settings.on_close)).insert_resource(WinitSettings {
+        focused_mode: UpdateMode::Continuous,
+        unfocused_mode: UpdateMode::Continuous,
+    });
     add_drawing(&mut app, options, engine, tasks);
     app.add_plugins(FramepacePlugin)
         .insert_resource(FramepaceSettings { limiter: Limiter::from_framerate(f64::from(settings.fps)) });
@@ -194,11 +202,7 @@ fn go_headless(
     info!("the window is closed; the program goes on without it");
 }
 
-fn exit_when_told(
-    time: Res<Time<Real>>,
-    at: Option<Res<ExitAt>>,
-    mut exit: MessageWriter<AppExit>,
-) {
+fn exit_when_told(time: Res<Time<Real>>, at: Option<Res<ExitAt>>, mut exit: MessageWriter<AppExit>) {
     if IS_STOPPED.load(Relaxed) || at.is_some_and(|at| time.elapsed() >= at.0) {
         exit.write(AppExit::Success);
     }

@@ -2,9 +2,13 @@
 
 mod cli;
 mod client;
+#[cfg(target_os = "linux")]
+mod display;
 mod fixture;
 mod http;
 mod isolation;
 mod program;
 mod scenarios;
 mod sse;
+#[cfg(target_os = "linux")]
+mod window;
