@@ -7,7 +7,11 @@ mod display;
 mod fixture;
 mod http;
 mod isolation;
+#[cfg(target_os = "linux")]
+mod microphone_scenarios;
 mod program;
+#[cfg(target_os = "linux")]
+mod pulse;
 mod scenarios;
 mod sse;
 #[cfg(target_os = "linux")]
