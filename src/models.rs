@@ -137,13 +137,8 @@ impl ModelStore {
     }
 }
 
-<<<<<<< HEAD
-/// Refuses what is no model name and says what is allowed.
-pub fn check_name(name: &str) -> Result<()> {
-=======
 /// Refuses what cannot be the name of a model.
 pub(crate) fn check_name(name: &str) -> Result<()> {
->>>>>>> main
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed) {
         return Ok(());
