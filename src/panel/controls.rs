@@ -223,7 +223,7 @@ fn live(ui: &mut Ui, language: Language, is_live: bool) -> Response {
     let border = Stroke::new(1.0, if response.hovered() { color } else { theme::faded(color, 0.5) });
     ui.painter().rect(rect, CornerRadius::same(8), theme::faded(color, 0.12), border, StrokeKind::Inside);
     ui.painter().circle_filled(pos2(rect.left() + 14.0, rect.center().y), 4.0, color);
-    let detail = if is_live { labels::LIVE.en } else { "← End" };
+    let detail = if is_live { labels::LIVE.en } else { "L  End" };
     let detail = if is_live && language != Language::Both { "" } else { detail };
     let lines = [(label.pair(language).0, size::SMALL, color), (detail, 9.5, theme::MUTED)];
     let lines: Vec<_> = lines.into_iter().filter(|line| !line.0.is_empty()).map(|(text, points, color)| (widgets::line(ui, text, points, color, width - 30.0), color)).collect();

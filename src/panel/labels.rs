@@ -139,6 +139,10 @@ labels! {
     NO_MODELS: "モデルがありません。学習すると現れます", "No models yet: training makes one";
     /// The model is in use.
     IN_USE: "使用中", "in use";
+    /// Better than the one in use.
+    BETTER: "改良版", "better";
+    /// Looks again at what models there are.
+    LOOK_AGAIN: "読み直す", "look again";
     /// Takes a model.
     USE: "使う", "Use";
     /// Status.
@@ -221,10 +225,14 @@ labels! {
     KEY_LANE: "ストリームを選ぶ", "choose a stream";
     /// Close what is open.
     KEY_ESCAPE: "閉じる", "close the window on top";
-    /// Dragging.
-    KEY_DRAG: "過去を見る", "look back";
-    /// Drag or wheel.
-    DRAG_OR_WHEEL: "ドラッグ・ホイール", "drag, wheel";
+    /// Looking back.
+    KEY_BACK: "過去を見る", "look back";
+    /// Zoom.
+    KEY_ZOOM: "拡大・縮小", "zoom";
+    /// The mouse.
+    DRAG: "ドラッグ", "drag";
+    /// The mouse.
+    WHEEL: "ホイール", "wheel";
     /// The ring was full.
     CAUSE_OVERRUN: "取りこぼし", "overrun";
     /// No sound arrived.

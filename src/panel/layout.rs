@@ -55,14 +55,14 @@ fn column(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Vec<
         ui.spacing_mut().item_spacing = vec2(8.0, GAP);
         let top = ui.cursor().top();
         widgets::card(ui, |ui| match scene.lane(state) {
-            Some(lane) => recognition::show(ui, state, lane, scene.models, words, intents),
+            Some(lane) => recognition::show(ui, state, lane, scene, words, intents),
             None => widgets::empty(ui, labels::NO_LANE, state.language, 120.0),
         });
         let used = ui.cursor().top() - top;
         let models_height = models::height(rows) + widgets::CARD_MARGIN * 2.0 + GAP;
         let height = room - used - models_height - widgets::CARD_MARGIN * 2.0 - GAP;
         widgets::card(ui, |ui| refreshes = training::show(ui, state, scene.progress, height, intents));
-        widgets::card(ui, |ui| models::show(ui, state, scene.lane(state), scene.models, rows, intents));
+        widgets::card(ui, |ui| models::show(ui, state, scene.models, rows, intents));
     });
     refreshes
 }

@@ -57,10 +57,10 @@ fn form(ui: &mut Ui, state: &mut PanelState) {
     ui.horizontal(|ui| {
         column(ui, labels::DATASET, language, dataset, |ui| {
             let hint = labels::DATASET_HINT.pair(language).0;
-            ui.add_sized(vec2(dataset, 26.0), TextEdit::singleline(&mut state.dataset).hint_text(hint));
+            ui.add_sized(vec2(dataset, 26.0), TextEdit::singleline(&mut state.dataset).hint_text(hint).vertical_align(Align::Center));
         });
         column(ui, labels::SAVE_AS, language, save_as, |ui| {
-            ui.add_sized(vec2(save_as, 26.0), TextEdit::singleline(&mut state.save_as));
+            ui.add_sized(vec2(save_as, 26.0), TextEdit::singleline(&mut state.save_as).vertical_align(Align::Center));
         });
         column(ui, labels::EPOCHS, language, epochs, |ui| {
             ui.add_sized(vec2(epochs, 26.0), DragValue::new(&mut state.epochs).range(1..=10_000));

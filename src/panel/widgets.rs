@@ -1,7 +1,7 @@
 //! The few shapes that all panels are made of. Everything with a number in it has a fixed width, so that nothing jumps.
 
 use bevy_egui::egui::{
-    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Layout, Margin, Pos2, Rect, Response, Sense, Stroke,
+    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Margin, Pos2, Rect, Response, Sense, Stroke,
     StrokeKind, Ui, Vec2, WidgetInfo, WidgetType, pos2,
     text::{LayoutJob, TextFormat, TextWrapping},
     vec2,

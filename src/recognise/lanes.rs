@@ -40,6 +40,8 @@ pub enum LaneMessageKind {
     },
     /// Recognition ends.
     Stop,
+    /// Its sound is over for now: what was spoken becomes final, and recognition stays on.
+    Flush,
     /// It is recognised with another model from here on.
     Swap(Arc<Model>),
     /// It is gone, and its transcript with it.
@@ -120,6 +122,7 @@ impl Lanes {
             LaneMessageKind::Sound { first_sample, samples } => self.lane(lane)?.accept(first_sample, &samples, events),
             LaneMessageKind::Start { at_sample } => self.lane(lane)?.start(at_sample, events),
             LaneMessageKind::Stop => self.lane(lane)?.stop(events),
+            LaneMessageKind::Flush => self.lane(lane)?.flush(events),
             LaneMessageKind::Swap(model) => self.lane(lane)?.swap(model, events),
             LaneMessageKind::Closed => {
                 let done = self.lane(lane)?.stop(events);

@@ -112,6 +112,15 @@ impl Online {
         flushed
     }
 
+    /// The sound is over for now: what was spoken becomes final. Recognition stays on for what may come.
+    pub fn flush(&mut self, events: &mut Vec<OnlineEvent>) -> Result<()> {
+        if self.is_running {
+            self.stop(events)?;
+            self.start(self.sound.end(), events)?;
+        }
+        Ok(())
+    }
+
     /// Exchanges the model. Words under way are not cut: the new network is primed with the kept past, and when the
     /// tokens are the same the open segment goes on. A byte-identical model changes nothing at all.
     pub fn swap(&mut self, model: Arc<Model>, events: &mut Vec<OnlineEvent>) -> Result<()> {

@@ -49,7 +49,8 @@ fn faults(system: &mut dyn System<In = (), Out = ()>, world: &mut World, allowed
     let access = system.initialize(world);
     let access = access.combined_access();
     let mut faults = Vec::new();
-    let name_of = |world: &World, id: ComponentId| world.components().get_name(id).map(|n| n.to_string()).unwrap_or_default();
+    let name_of =
+        |world: &World, id: ComponentId| world.components().get_name(id).map(|n| n.to_string()).unwrap_or_default();
     match access.try_writes() {
         Err(_) => faults.push(format!("{name} may write everything")),
         Ok(writes) => {

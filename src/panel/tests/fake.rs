@@ -3,8 +3,11 @@
 use crate::{
     Text,
     link::{Kind, LinkStatus},
-    panel::state::{LaneView, ModelView, MonitorMirror, Scene},
-    recognise::transcript::{Hypothesis, Segment, Token, Transcript},
+    panel::state::{LaneView, MonitorMirror, Scene},
+    recognise::{
+        service::ModelOffer,
+        transcript::{Hypothesis, Segment, Token, Transcript},
+    },
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{ConnectionState, Gap, GapCause, StreamKey, Transition},
     task::TaskStatus,
@@ -26,7 +29,7 @@ pub struct FakeLane {
 /// What a scene is made of.
 pub struct Fake {
     pub lanes: Vec<FakeLane>,
-    pub models: Vec<ModelView>,
+    pub models: ModelOffer,
     pub progress: Progress,
     pub curve: Vec<LossPoint>,
     pub monitor: MonitorMirror,
@@ -60,7 +63,7 @@ impl Fake {
         };
         Self {
             lanes: vec![lane],
-            models: Vec::new(),
+            models: ModelOffer::default(),
             progress: Progress::default(),
             curve: Vec::new(),
             monitor: MonitorMirror { is_on: false, volume_db: -6.0 },
@@ -85,8 +88,8 @@ impl Fake {
         lane.connection = ConnectionState::Connected;
         lane.is_recognised = true;
         lane.model = Some("digits");
-        let model = |name: &str, accuracy, is_offered| ModelView { name: name.into(), accuracy, words: 10, is_offered };
-        fake.models = vec![model("digits", Some(0.9531), false), model("my-words", Some(0.9812), true), model("yesterday", None, false)];
+        let names: Vec<Text> = ["digits", "my-words", "yesterday"].map(Text::from).into();
+        fake.models = ModelOffer { in_use: Some(names[0].clone()), better: Some(names[1].clone()), names };
         fake.progress = Progress {
             phase: Phase::Running,
             files_read: 400,
@@ -98,6 +101,7 @@ impl Fake {
             loss: 12.345,
             validation_loss: Some(0.1),
             validation_accuracy: Some(0.9812),
+            best_accuracy: Some(0.9812),
             learning_rate: 1.234e-3,
             examples_per_sec: 1_234.5,
             eta_secs: 359_999.0,
