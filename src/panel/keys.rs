@@ -5,6 +5,7 @@ use bevy_egui::egui::{Align, Align2, Context, Event, FocusDirection, Key, Modifi
 use super::{
     controls::command,
     labels::{self, Label},
+    layout,
     state::{Intent, LaneView, MonitorIntent, PanelState, Scene, WindowIntent},
     training, widgets,
     widgets::size,
@@ -23,7 +24,6 @@ enum Deed {
     Status,
     Fullscreen,
     Escape,
-    Live,
     Open,
     Recognise,
     Listen,
@@ -32,15 +32,14 @@ enum Deed {
     Refresh,
 }
 
-/// All keys but the digits, which choose a stream, with the names people see on them.
-const KEYS: [(Deed, &[Key], &str, Label); 12] = [
+/// All keys but the digits, which choose a stream, and the ones of the picture; with the names people see on them.
+const KEYS: [(Deed, &[Key], &str, Label); 11] = [
     (Deed::Open, &[Key::O], "O", labels::KEY_OPEN),
     (Deed::Recognise, &[Key::R], "R", labels::KEY_RECOGNITION),
     (Deed::Listen, &[Key::M], "M", labels::KEY_LISTEN),
     (Deed::Train, &[Key::T], "T", labels::KEY_TRAINING),
     (Deed::Pause, &[Key::P], "P", labels::KEY_PAUSE),
     (Deed::Refresh, &[Key::F5], "F5", labels::KEY_REFRESH),
-    (Deed::Live, &[Key::End], "End", labels::KEY_LIVE),
     (Deed::Panels, &[Key::Tab], "Tab", labels::KEY_PANELS),
     (Deed::Status, &[Key::F3], "F3", labels::KEY_STATUS),
     (Deed::Fullscreen, &[Key::F11], "F11", labels::KEY_FULLSCREEN),
@@ -73,7 +72,6 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
             Deed::Escape if state.shows_keys => state.shows_keys = false,
             Deed::Escape => state.shows_status = false,
             Deed::Fullscreen => intents.push(Intent::Window(WindowIntent::ToggleFullscreen)),
-            Deed::Live => intents.push(Intent::GoLive),
             Deed::Refresh => refreshes = true,
             Deed::Listen => {
                 if let (Some(monitor), Some(lane)) = (scene.monitor, lane)
@@ -83,7 +81,9 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
                 }
             }
             Deed::Open | Deed::Recognise => intents.extend(lane.map(|lane| command(lane, of_stream(deed, lane)))),
-            Deed::Train | Deed::Pause => intents.extend(of_training(deed, scene.progress.phase, state).map(Intent::Training)),
+            Deed::Train | Deed::Pause => {
+                intents.extend(of_training(deed, scene.progress.phase, state).map(Intent::Training))
+            }
         }
     }
     for (key, lane) in DIGITS.into_iter().zip(scene.lanes) {
@@ -132,13 +132,21 @@ pub fn show(ctx: &Context, state: &mut PanelState) {
     Window::new(labels::KEYS.line(language))
         .open(&mut is_open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
+        .frame(layout::overlay())
         .collapsible(false)
         .resizable(false)
         .show(ctx, |ui| {
+            ui.set_width(440.0);
             ui.spacing_mut().item_spacing = vec2(14.0, 7.0);
-            let digits = ("1–9", labels::KEY_LANE);
-            let drag = (labels::DRAG_OR_WHEEL.pair(language).0, labels::KEY_DRAG);
-            for (name, label) in KEYS.iter().map(|key| (key.2, key.3)).chain([digits, drag]) {
+            let mouse = |label: Label, key: &str| format!("{}  {key}", label.pair(language).0);
+            // The picture's own keys and the mouse over it.
+            let of_picture = [
+                ("1–9".to_owned(), labels::KEY_LANE),
+                ("L  End".to_owned(), labels::KEY_LIVE),
+                (mouse(labels::DRAG, "← →"), labels::KEY_BACK),
+                (mouse(labels::WHEEL, "+ −"), labels::KEY_ZOOM),
+            ];
+            for (name, label) in KEYS.iter().map(|key| (key.2.to_owned(), key.3)).chain(of_picture) {
                 ui.horizontal(|ui| {
                     widgets::text(ui, name, size::BODY, theme::TEAL, 128.0, Align::Max);
                     widgets::label(ui, label, language, size::BODY, theme::TEXT);

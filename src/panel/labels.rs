@@ -88,7 +88,7 @@ labels! {
     /// Name of what is saved.
     SAVE_AS: "保存名", "Save as";
     /// Passes over the dataset.
-    EPOCHS: "エポック数", "Epochs";
+    EPOCHS: "回数", "Epochs";
     /// Begins a run.
     START_TRAINING: "学習開始", "Start";
     /// Holds a run.
@@ -139,6 +139,10 @@ labels! {
     NO_MODELS: "モデルがありません。学習すると現れます", "No models yet: training makes one";
     /// The model is in use.
     IN_USE: "使用中", "in use";
+    /// Better than the one in use.
+    BETTER: "改良版", "better";
+    /// Looks again at what models there are.
+    LOOK_AGAIN: "読み直す", "look again";
     /// Takes a model.
     USE: "使う", "Use";
     /// Status.
@@ -150,11 +154,11 @@ labels! {
     /// States so far.
     HISTORY: "接続の履歴", "Connection history";
     /// Samples that arrived.
-    SAMPLES_IN: "受信サンプル", "samples in";
+    SAMPLES_IN: "受信", "samples in";
     /// Samples that are missing.
-    SAMPLES_LOST: "欠落サンプル", "samples lost";
+    SAMPLES_LOST: "欠落", "samples lost";
     /// Times the device lost sound.
-    XRUNS: "録音の途切れ", "xruns";
+    XRUNS: "途切れ", "xruns";
     /// Missing stretches.
     GAPS: "欠落", "Gaps";
     /// No missing stretch.
@@ -164,9 +168,9 @@ labels! {
     /// Loudness.
     LEVEL: "音量", "level";
     /// Rate.
-    SAMPLE_RATE: "サンプリング周波数", "sample rate";
+    SAMPLE_RATE: "周波数", "sample rate";
     /// Time since sound began to arrive.
-    CONNECTED_FOR: "接続時間", "connected for";
+    CONNECTED_FOR: "接続", "connected";
     /// Links between tasks.
     LINKS: "リンク", "Links";
     /// Items dropped or refused.
@@ -186,7 +190,7 @@ labels! {
     /// Bytes sent to the GPU.
     UPLOADED: "GPU 転送", "GPU upload";
     /// Longest time between two progress updates.
-    LONGEST_PAUSE: "最長の間隔", "longest pause";
+    LONGEST_PAUSE: "最長間隔", "max pause";
     /// No status yet.
     NO_STATUS: "状態を待っています", "waiting for the status";
     /// Yes.
@@ -221,10 +225,14 @@ labels! {
     KEY_LANE: "ストリームを選ぶ", "choose a stream";
     /// Close what is open.
     KEY_ESCAPE: "閉じる", "close the window on top";
-    /// Dragging.
-    KEY_DRAG: "過去を見る", "look back";
-    /// Drag or wheel.
-    DRAG_OR_WHEEL: "ドラッグ・ホイール", "drag, wheel";
+    /// Looking back.
+    KEY_BACK: "過去を見る", "look back";
+    /// Zoom.
+    KEY_ZOOM: "拡大・縮小", "zoom";
+    /// The mouse.
+    DRAG: "ドラッグ", "drag";
+    /// The mouse.
+    WHEEL: "ホイール", "wheel";
     /// The ring was full.
     CAUSE_OVERRUN: "取りこぼし", "overrun";
     /// No sound arrived.

@@ -32,9 +32,12 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             .show(ui, |ui| controls::show(ui, state, scene, intents));
         let width = (ui.available_width() * 0.22).clamp(*COLUMN.start(), *COLUMN.end()).round();
         let frame = Frame::new().fill(theme::DEEP).inner_margin(Margin { left: 10, right: 12, top: 2, bottom: 10 });
-        Panel::right("column").frame(frame).exact_size(width).resizable(false).show_separator_line(false).show(ui, |ui| {
-            refreshes |= column(ui, state, scene, intents);
-        });
+        Panel::right("column").frame(frame).exact_size(width).resizable(false).show_separator_line(false).show(
+            ui,
+            |ui| {
+                refreshes |= column(ui, state, scene, intents);
+            },
+        );
     }
     if refreshes {
         state.training.take(scene.progress, scene.curve);
@@ -55,14 +58,14 @@ fn column(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Vec<
         ui.spacing_mut().item_spacing = vec2(8.0, GAP);
         let top = ui.cursor().top();
         widgets::card(ui, |ui| match scene.lane(state) {
-            Some(lane) => recognition::show(ui, state, lane, scene.models, words, intents),
+            Some(lane) => recognition::show(ui, state, lane, scene, words, intents),
             None => widgets::empty(ui, labels::NO_LANE, state.language, 120.0),
         });
         let used = ui.cursor().top() - top;
         let models_height = models::height(rows) + widgets::CARD_MARGIN * 2.0 + GAP;
         let height = room - used - models_height - widgets::CARD_MARGIN * 2.0 - GAP;
         widgets::card(ui, |ui| refreshes = training::show(ui, state, scene.progress, height, intents));
-        widgets::card(ui, |ui| models::show(ui, state, scene.lane(state), scene.models, rows, intents));
+        widgets::card(ui, |ui| models::show(ui, state, scene.models, rows, intents));
     });
     refreshes
 }

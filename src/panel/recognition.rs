@@ -5,20 +5,23 @@ use bevy_egui::egui::{Align, Color32, Layout, Sense, Ui, UiBuilder, pos2, text::
 use super::{
     format, labels,
     labels::Label,
-    state::{Intent, LaneView, ModelView, PanelState},
+    state::{Intent, LaneView, PanelState, Scene},
     widgets::{self, Weight, size},
 };
 use crate::{
     config::Language,
     draw::theme,
-    recognise::{service::ModelIntent, transcript::{Token, Transcript}},
+    recognise::{
+        service::ModelIntent,
+        transcript::{Token, Transcript},
+    },
     stream::ConnectionState,
 };
 
 const ROW_HEIGHT: f32 = 18.0;
 
 /// Draws the panel with this many recent words.
-pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, models: &[ModelView], rows: usize, intents: &mut Vec<Intent>) {
+pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, scene: &Scene, rows: usize, intents: &mut Vec<Intent>) {
     let language = state.language;
     ui.horizontal(|ui| {
         widgets::label(ui, labels::RECOGNITION, language, size::TITLE, theme::FOAM);
@@ -27,7 +30,7 @@ pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, models: &[ModelVie
             widgets::tag(ui, color, &label.line(language));
         });
     });
-    model_row(ui, language, lane, models, intents);
+    model_row(ui, language, lane, scene, intents);
     newest_words(ui, language, lane);
     recent_words(ui, language, lane.transcript, rows);
 }
@@ -41,24 +44,26 @@ pub fn running(lane: &LaneView) -> (Label, Color32) {
     }
 }
 
-/// The model in use, or the better one that is offered. The row is always there and always as high.
-fn model_row(ui: &mut Ui, language: Language, lane: &LaneView, models: &[ModelView], intents: &mut Vec<Intent>) {
+/// The model in use, and the better one that is offered. The row is always there and always as high.
+fn model_row(ui: &mut Ui, language: Language, lane: &LaneView, scene: &Scene, intents: &mut Vec<Intent>) {
     let height = widgets::button_height(language);
-    let in_use = models.iter().find(|model| Some(&*model.name) == lane.model);
-    let offered = models.iter().find(|model| model.is_offered && Some(&*model.name) != lane.model);
     ui.allocate_ui_with_layout(vec2(ui.available_width(), height), Layout::left_to_right(Align::Center), |ui| {
         ui.set_min_height(height);
-        let half = match offered {
-            Some(_) => ((ui.available_width() - 76.0 - 8.0 * 2.0) / 2.0).floor(),
+        let in_use = lane.model.or(scene.models.in_use.as_deref());
+        let better = scene.models.better.as_ref().filter(|better| in_use != Some(&***better));
+        let button = 76.0;
+        let half = match better {
+            Some(_) => ((ui.available_width() - button - ui.spacing().item_spacing.x * 2.0) / 2.0).floor(),
             None => ui.available_width(),
         };
-        let accuracy = |model: &ModelView| model.accuracy.map(format::percent).unwrap_or_default();
-        let name = lane.model.unwrap_or(labels::NO_MODEL.pair(language).0);
-        widgets::field(ui, labels::MODEL, language, format!("{name}  {}", in_use.map(accuracy).unwrap_or_default()), half);
-        if let Some(better) = offered {
-            widgets::field(ui, labels::BETTER_MODEL, language, format!("{}  {}", better.name, accuracy(better)), half);
-            if widgets::button(ui, labels::USE_IT, language, Weight::Primary, 76.0).clicked() {
-                intents.push(Intent::Model(ModelIntent::Use(better.name.clone())));
+        widgets::field(ui, labels::MODEL, language, in_use.unwrap_or(labels::NO_MODEL.pair(language).0), half);
+        if let Some(better) = better {
+            let is_of_run = scene.progress.run == *better;
+            let accuracy = scene.progress.best_accuracy.filter(|_| is_of_run);
+            let accuracy = accuracy.map(|share| format::percent(share as f32)).unwrap_or_default();
+            widgets::field(ui, labels::BETTER_MODEL, language, format!("{better}  {accuracy}"), half);
+            if widgets::button(ui, labels::USE_IT, language, Weight::Primary, button).clicked() {
+                intents.push(Intent::Model(ModelIntent::Use(better.clone())));
             }
         }
     });

@@ -4,9 +4,11 @@ use bevy::prelude::{Message, Resource};
 
 use super::curve::ShownTraining;
 use crate::{
-    Text,
     config::{Config, Language},
-    recognise::{service::ModelIntent, transcript::Transcript},
+    recognise::{
+        service::{ModelIntent, ModelOffer},
+        transcript::Transcript,
+    },
     status::Status,
     stream::{ConnectionState, StreamIntent, StreamKey},
     train::{
@@ -99,19 +101,6 @@ impl LaneView<'_> {
     }
 }
 
-/// A model as the panels see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelView {
-    /// Its name.
-    pub name: Text,
-    /// Of the words it was checked with, how many it got right (0 to 1).
-    pub accuracy: Option<f32>,
-    /// How many different words it knows.
-    pub words: usize,
-    /// Whether the trainer offers it as better than the one in use.
-    pub is_offered: bool,
-}
-
 /// Hearing a file or the demo, as the panels see it.
 #[derive(Resource, Clone, Copy, Debug, PartialEq)]
 pub struct MonitorMirror {
@@ -159,8 +148,8 @@ pub enum Intent {
 pub struct Scene<'a> {
     /// All streams, in the order of their keys.
     pub lanes: &'a [LaneView<'a>],
-    /// The models there are.
-    pub models: &'a [ModelView],
+    /// The models there are, and the better one on offer.
+    pub models: &'a ModelOffer,
     /// How the training stands.
     pub progress: &'a Progress,
     /// The loss of every step of the newest run.

@@ -3,8 +3,11 @@
 use crate::{
     Text,
     link::{Kind, LinkStatus},
-    panel::state::{LaneView, ModelView, MonitorMirror, Scene},
-    recognise::transcript::{Hypothesis, Segment, Token, Transcript},
+    panel::state::{LaneView, MonitorMirror, Scene},
+    recognise::{
+        service::ModelOffer,
+        transcript::{Hypothesis, Segment, Token, Transcript},
+    },
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{ConnectionState, Gap, GapCause, StreamKey, Transition},
     task::TaskStatus,
@@ -26,7 +29,7 @@ pub struct FakeLane {
 /// What a scene is made of.
 pub struct Fake {
     pub lanes: Vec<FakeLane>,
-    pub models: Vec<ModelView>,
+    pub models: ModelOffer,
     pub progress: Progress,
     pub curve: Vec<LossPoint>,
     pub monitor: MonitorMirror,
@@ -60,7 +63,7 @@ impl Fake {
         };
         Self {
             lanes: vec![lane],
-            models: Vec::new(),
+            models: ModelOffer::default(),
             progress: Progress::default(),
             curve: Vec::new(),
             monitor: MonitorMirror { is_on: false, volume_db: -6.0 },
@@ -85,8 +88,8 @@ impl Fake {
         lane.connection = ConnectionState::Connected;
         lane.is_recognised = true;
         lane.model = Some("digits");
-        let model = |name: &str, accuracy, is_offered| ModelView { name: name.into(), accuracy, words: 10, is_offered };
-        fake.models = vec![model("digits", Some(0.9531), false), model("my-words", Some(0.9812), true), model("yesterday", None, false)];
+        let names: Vec<Text> = ["digits", "my-words", "yesterday"].map(Text::from).into();
+        fake.models = ModelOffer { in_use: Some(names[0].clone()), better: Some(names[1].clone()), names };
         fake.progress = Progress {
             phase: Phase::Running,
             files_read: 400,
@@ -98,6 +101,7 @@ impl Fake {
             loss: 12.345,
             validation_loss: Some(0.1),
             validation_accuracy: Some(0.9812),
+            best_accuracy: Some(0.9812),
             learning_rate: 1.234e-3,
             examples_per_sec: 1_234.5,
             eta_secs: 359_999.0,
@@ -108,7 +112,9 @@ impl Fake {
         let noise = |step: u64| ((step * 7_919 % 101) as f32 / 101.0 - 0.5) * 2.0;
         let loss = |step: u64| (60.0 * (-(step as f32) / 150.0).exp() + 0.4) * (1.0 + 0.4 * noise(step));
         let validation = |step: u64| (step % 60 == 0).then(|| loss(step) * 1.1 + 0.05);
-        fake.curve = (1..=900).map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) }).collect();
+        fake.curve = (1..=900)
+            .map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) })
+            .collect();
         fake.status = busy_status(&fake);
         fake
     }
@@ -167,8 +173,10 @@ fn busy_status(fake: &Fake) -> Status {
         partial: String::new(),
         tokens: Vec::new(),
     };
-    let link = |name: &str, kind, len, capacity, dropped| LinkStatus { name: name.into(), kind, len, capacity, dropped };
-    let task = |name: &str, restarts, lateness_p99_millis| TaskStatus { name: name.into(), restarts, lateness_p99_millis };
+    let link =
+        |name: &str, kind, len, capacity, dropped| LinkStatus { name: name.into(), kind, len, capacity, dropped };
+    let task =
+        |name: &str, restarts, lateness_p99_millis| TaskStatus { name: name.into(), restarts, lateness_p99_millis };
     Status {
         version: "0.1.0",
         uptime_secs: 36_001.0,
