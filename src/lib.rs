@@ -7,12 +7,14 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod draw;
 pub mod dsp;
 pub mod engine;
 pub mod error;
 pub mod event;
 pub mod link;
 pub mod models;
+pub mod panel;
 pub mod recognise;
 pub mod server;
 pub mod source;

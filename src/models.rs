@@ -49,6 +49,16 @@ impl ModelStore {
         Self { folders: Arc::new(Folders { shipped, user, exchange: RwLock::new(()) }) }
     }
 
+    /// The program's store: the shipped models in its assets, the user's in its data folder.
+    pub fn standard() -> Result<Self> {
+        Ok(Self::new(crate::config::assets_dir()?.join("models"), crate::config::data_dir()?.join("models")))
+    }
+
+    /// The folder of the user's models.
+    pub fn user_dir(&self) -> &Path {
+        &self.folders.user
+    }
+
     /// All models, ordered by name, those with an unreadable card too.
     pub fn list(&self) -> Vec<ModelInfo> {
         let _reading = self.folders.exchange.read().unwrap_or_else(PoisonError::into_inner);
@@ -127,7 +137,8 @@ impl ModelStore {
     }
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Refuses what cannot be the name of a model.
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed) {
         return Ok(());

@@ -13,7 +13,7 @@ use bevy::{
 };
 
 pub use frames::FrameClock;
-pub use run::{RunOptions, Screenshot, run};
+pub use run::{RunOptions, Screenshot, has_display, offscreen_app, run, windowed_app};
 
 use crate::{
     Result,

@@ -148,7 +148,7 @@ pub fn windowed_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) ->
 }
 
 /// An app without a window that draws into a picture.
-fn offscreen_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
+pub fn offscreen_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
     let mut app = App::new();
     let wait = Duration::from_secs_f64(1.0 / OFFSCREEN_FPS);
     app.add_plugins(drawing_plugins(None, OnClose::Headless).disable::<WinitPlugin>())

@@ -22,5 +22,5 @@ pub(super) fn train(args: &TrainArgs) -> Result<(), Stop> {
 
 /// Tells how well a model does.
 pub(super) fn evaluate(args: &EvaluateArgs) -> Result<(), Stop> {
-    Ok(command::evaluate(args, &ModelStore::standard()?)?)
+    Ok(command::evaluate(args, ModelStore::standard()?)?)
 }

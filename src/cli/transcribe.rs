@@ -9,8 +9,9 @@ use super::output::{Stop, complain, json_line, line};
 use crate::{
     config::Config,
     models::ModelStore,
+    source::decode::read_audio,
     recognise::{
-        transcribe::{Transcription, transcribe},
+        transcribe::{Transcribed, transcribe},
         transcript::Token,
     },
 };
@@ -48,7 +49,8 @@ pub(super) fn run(args: &TranscribeArgs) -> Result<(), Stop> {
     let model = ModelStore::standard()?.load(&name)?;
     let mut failed = None;
     for file in &args.files {
-        match transcribe(&model, file) {
+        let heard = read_audio(file).and_then(|audio| transcribe(&audio.samples, audio.sample_rate_hz, &model));
+        match heard {
             Ok(heard) => write(args, file, &heard)?,
             Err(error) => {
                 complain(&error);
@@ -59,17 +61,18 @@ pub(super) fn run(args: &TranscribeArgs) -> Result<(), Stop> {
     failed.map_or(Ok(()), Err)
 }
 
-fn write(args: &TranscribeArgs, file: &Path, heard: &Transcription) -> Result<(), Stop> {
+fn write(args: &TranscribeArgs, file: &Path, heard: &Transcribed) -> Result<(), Stop> {
     let file = file.display().to_string();
+    let text = heard.transcript.text();
     match (args.json, args.files.len()) {
         (true, _) => json_line(&Line {
             file: &file,
-            text: &heard.text,
-            tokens: &heard.tokens,
+            text: &text,
+            tokens: &heard.transcript.tokens(),
             audio_secs: heard.audio_secs,
-            processing_secs: heard.processing_secs,
+            processing_secs: heard.processing.as_secs_f64(),
         }),
-        (false, 1) => line(&heard.text),
-        (false, _) => line(&format!("{file}: {}", heard.text)),
+        (false, 1) => line(&text),
+        (false, _) => line(&format!("{file}: {text}")),
     }
 }

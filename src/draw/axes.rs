@@ -41,7 +41,11 @@ pub fn time_label(secs: f64, step_secs: f64) -> String {
     let (whole, part) = ((secs + 1e-6).floor(), (secs + 1e-6).fract());
     let (hours, minutes, seconds) = ((whole / 3600.0) as u64, (whole / 60.0) as u64 % 60, whole as u64 % 60);
     let fraction = if decimals > 0 { format!("{part:.decimals$}")[1..].to_owned() } else { String::new() };
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}{fraction}") } else { format!("{minutes}:{seconds:02}{fraction}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}{fraction}")
+    } else {
+        format!("{minutes}:{seconds:02}{fraction}")
+    }
 }
 
 /// The ticks of a time axis from `left_secs` to `right_secs`, none before the stream's opening.
@@ -51,9 +55,8 @@ pub fn time_ticks(left_secs: f64, right_secs: f64, step_secs: f64) -> impl Itera
 }
 
 /// Round frequencies, the rounder ones first, so that labels can be thinned out where they would touch.
-const ROUND_HZ: [f64; 19] = [
-    1e3, 1e4, 5e3, 2e3, 100.0, 500.0, 2e4, 200.0, 3e3, 8e3, 4e3, 6e3, 1.5e4, 1.2e4, 300.0, 1.5e3, 50.0, 400.0, 700.0,
-];
+const ROUND_HZ: [f64; 19] =
+    [1e3, 1e4, 5e3, 2e3, 100.0, 500.0, 2e4, 200.0, 3e3, 8e3, 4e3, 6e3, 1.5e4, 1.2e4, 300.0, 1.5e3, 50.0, 400.0, 700.0];
 
 /// A frequency as read on an axis in kilohertz.
 pub fn khz_label(hz: f64) -> String {
@@ -73,13 +76,8 @@ fn small() -> FontId {
 }
 
 /// Paints all axes, meters and colour bars.
-pub(super) fn draw_axes(
-    mut contexts: EguiContexts,
-    lanes: Res<Lanes>,
-    view: Res<View>,
-    levels: Query<&Level>,
-) -> Result<(), BevyError> {
-    let context = contexts.ctx_mut()?;
+pub(super) fn draw_axes(mut contexts: EguiContexts, lanes: Res<Lanes>, view: Res<View>, levels: Query<&Level>) {
+    let Ok(context) = contexts.ctx_mut() else { return };
     for lane in &lanes.lanes {
         let places = &lane.places;
         let over = painter(context, places.frame.expand(4.0));
@@ -94,7 +92,6 @@ pub(super) fn draw_axes(
             meter(&over, lane, &level.dbfs, detail);
         }
     }
-    Ok(())
 }
 
 fn time_axis(over: &Painter, lane: &Lane, detail: Detail) {
@@ -132,7 +129,13 @@ fn frequency_axis(over: &Painter, lane: &Lane, view: &View) {
         over.hline(plot.left() - 5.0..=plot.left() - 1.0, y, Stroke::new(1.0, theme::LINE));
         over.text(pos2(plot.left() - 9.0, y), Align2::RIGHT_CENTER, khz_label(hz), small(), theme::MUTED);
     }
-    over.text(pos2(plot.left() - 9.0, plot.top() + 5.0), Align2::RIGHT_CENTER, "kHz", small(), theme::faded(theme::MUTED, 0.75));
+    over.text(
+        pos2(plot.left() - 9.0, plot.top() + 5.0),
+        Align2::RIGHT_CENTER,
+        "kHz",
+        small(),
+        theme::faded(theme::MUTED, 0.75),
+    );
 }
 
 fn amplitude_axis(over: &Painter, lane: &Lane) {
@@ -149,7 +152,7 @@ fn amplitude_axis(over: &Painter, lane: &Lane) {
         for y in [y, 2.0 * strip.center().y - y] {
             over.hline(strip.x_range(), y, hairline(0.035));
         }
-        let label = if dbfs == 0.0 { "0 dB".to_owned() } else { format!("−{}", -dbfs) };
+        let label = if dbfs == 0.0 { "0 dBFS".to_owned() } else { format!("−{}", -dbfs) };
         over.text(pos2(strip.left() - 9.0, y), Align2::RIGHT_CENTER, label, small(), theme::MUTED);
     }
 }
@@ -170,7 +173,13 @@ fn color_bar(over: &Painter, lane: &Lane, view: &View) {
         }
         db -= step;
     }
-    over.text(pos2(bar.right() + 8.0, bar.top() + 5.0), Align2::LEFT_CENTER, "dBFS", small(), theme::faded(theme::MUTED, 0.75));
+    over.text(
+        pos2(bar.right() + 8.0, bar.top() + 5.0),
+        Align2::LEFT_CENTER,
+        "dBFS",
+        small(),
+        theme::faded(theme::MUTED, 0.75),
+    );
 }
 
 /// Lowest level of the meter, in dBFS.
@@ -198,8 +207,20 @@ fn meter(over: &Painter, lane: &Lane, level: &dsp::level::Level, detail: Detail)
         } else {
             "−∞".to_owned()
         };
-        over.text(pos2(bar.right() + 8.0, bar.top() + 5.0), Align2::LEFT_CENTER, "dBFS", small(), theme::faded(theme::MUTED, 0.75));
-        over.text(pos2(bar.right() + 8.0, bar.top() + 21.0), Align2::LEFT_CENTER, text, FontId::proportional(13.0), theme::TEXT);
+        over.text(
+            pos2(bar.right() + 8.0, bar.top() + 5.0),
+            Align2::LEFT_CENTER,
+            "dBFS",
+            small(),
+            theme::faded(theme::MUTED, 0.75),
+        );
+        over.text(
+            pos2(bar.right() + 8.0, bar.top() + 21.0),
+            Align2::LEFT_CENTER,
+            text,
+            FontId::proportional(13.0),
+            theme::TEXT,
+        );
     }
 }
 
@@ -251,7 +272,9 @@ mod tests {
 
     #[test]
     fn time_steps_are_round() {
-        for (span, step) in [(10.0, 1.0), (25.0, 5.0), (0.5, 0.05), (100.0, 10.0), (110.0, 15.0), (600.0, 60.0), (43_200.0, 7200.0)] {
+        for (span, step) in
+            [(10.0, 1.0), (25.0, 5.0), (0.5, 0.05), (100.0, 10.0), (110.0, 15.0), (600.0, 60.0), (43_200.0, 7200.0)]
+        {
             assert_eq!(time_step(span, 10.0), step, "{span}");
         }
         assert_eq!(time_ticks(-3.0, 2.5, 1.0).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);

@@ -88,6 +88,11 @@ impl Places {
         }
     }
 
+    /// How much of the header belongs to name and state; the rest is for words.
+    pub fn title_width(&self) -> f32 {
+        (0.36 * self.plot.width()).min(330.0)
+    }
+
     fn new(frame: Rect) -> Self {
         let height = frame.height();
         let large = height >= 300.0;
@@ -126,7 +131,9 @@ pub fn stack(area: Rect, count: usize) -> Vec<Places> {
         return Vec::new();
     }
     let top = |i: usize| inner.top() + i as f32 * (height + space);
-    (0..count).map(|i| Places::new(Rect::from_min_size(pos2(inner.left(), top(i)), vec2(inner.width(), height)))).collect()
+    (0..count)
+        .map(|i| Places::new(Rect::from_min_size(pos2(inner.left(), top(i)), vec2(inner.width(), height))))
+        .collect()
 }
 
 /// All lanes of this drawn frame, and the screen they are on.
@@ -134,6 +141,8 @@ pub fn stack(area: Rect, count: usize) -> Vec<Places> {
 pub struct Lanes {
     /// Top to bottom.
     pub lanes: Vec<Lane>,
+    /// Where all of them lie.
+    pub area: Rect,
     /// Physical pixels a point.
     pub pixels_per_point: f32,
     /// The screen in physical pixels.
@@ -142,7 +151,7 @@ pub struct Lanes {
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self { lanes: Vec::new(), pixels_per_point: 1.0, target_px: [1280.0, 720.0] }
+        Self { lanes: Vec::new(), area: Rect::ZERO, pixels_per_point: 1.0, target_px: [1280.0, 720.0] }
     }
 }
 
@@ -175,7 +184,9 @@ mod tests {
                     assert!(pair[0].frame.bottom() <= pair[1].frame.top());
                 }
                 for place in &places {
-                    for part in [place.header, place.waveform, place.spectrogram, place.time_axis, place.left, place.right] {
+                    for part in
+                        [place.header, place.waveform, place.spectrogram, place.time_axis, place.left, place.right]
+                    {
                         assert!(part.width() >= 0.0 && part.height() >= 0.0, "{place:?}");
                         assert!(place.frame.expand(0.01).contains_rect(part), "{place:?}");
                     }

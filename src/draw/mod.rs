@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy_egui::{
-    EguiOutput, EguiPrimaryContextPass,
+    EguiOutput, EguiPlugin, EguiPrimaryContextPass,
     egui::{Rect, pos2, vec2},
 };
 
@@ -40,7 +40,7 @@ use view::{PlotArea, View};
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OverlaySystems;
 
-/// Adds everything that is drawn, panels excepted. With a renderer (and egui's plugin) also the camera and what egui paints.
+/// Adds everything that is drawn, panels excepted: with a renderer the camera, with egui's plugin what egui paints.
 pub fn plugin(app: &mut App, window: &WindowConfig) {
     app.insert_resource(View::new(window))
         .init_resource::<PlotArea>()
@@ -52,7 +52,10 @@ pub fn plugin(app: &mut App, window: &WindowConfig) {
             (draw_lanes, (spectrogram::draw_spectrogram, waveform::draw_waveform), draw_upload_count).chain(),
         );
     if app.get_sub_app(bevy::render::RenderApp).is_some() {
-        app.add_plugins(screenshot::plugin).add_systems(
+        app.add_plugins(screenshot::plugin);
+    }
+    if app.is_plugin_added::<EguiPlugin>() {
+        app.add_systems(
             EguiPrimaryContextPass,
             (axes::draw_axes, header::draw_headers, transcript::draw_transcript, navigation::draw_navigation)
                 .chain()
@@ -91,6 +94,7 @@ fn draw_lanes(
     }
     let whole = vec2(lanes.target_px[0], lanes.target_px[1]) / lanes.pixels_per_point;
     let area = area.rect.unwrap_or(Rect::from_min_size(pos2(0.0, 0.0), whole));
+    lanes.area = area;
 
     let elapsed_secs = last.map(|last| time.elapsed().saturating_sub(last).as_secs_f64()).unwrap_or(0.0);
     *last = Some(time.elapsed());

@@ -22,8 +22,9 @@ struct Wish {
 }
 
 /// Turns what the user did over the lanes into the view.
-pub(super) fn draw_navigation(mut contexts: EguiContexts, lanes: Res<Lanes>, mut view: ResMut<View>) -> Result<(), BevyError> {
-    let wish = read(contexts.ctx_mut()?, &lanes, view.span_secs);
+pub(super) fn draw_navigation(mut contexts: EguiContexts, lanes: Res<Lanes>, mut view: ResMut<View>) {
+    let Ok(context) = contexts.ctx_mut() else { return };
+    let wish = read(context, &lanes, view.span_secs);
     if wish.live {
         view.go_live();
     }
@@ -33,7 +34,6 @@ pub(super) fn draw_navigation(mut contexts: EguiContexts, lanes: Res<Lanes>, mut
     if wish.back_secs != 0.0 {
         view.pan(wish.only_lane, wish.back_secs);
     }
-    Ok(())
 }
 
 fn read(context: &Context, lanes: &Lanes, span_secs: f64) -> Wish {

@@ -252,7 +252,12 @@ struct PlotGpu {
 }
 
 /// Makes what does not depend on a lane; runs again when a lost device comes back.
-fn make_plot(mut commands: Commands, device: Res<RenderDevice>, queue: Res<RenderQueue>, generation: Res<GpuGeneration>) {
+fn make_plot(
+    mut commands: Commands,
+    device: Res<RenderDevice>,
+    queue: Res<RenderQueue>,
+    generation: Res<GpuGeneration>,
+) {
     let stages = ShaderStages::VERTEX_FRAGMENT;
     let unfiltered = TextureSampleType::Float { filterable: false };
     let spectrogram_layout = BindGroupLayoutDescriptor::new(

@@ -33,7 +33,13 @@ impl ColumnClock {
 }
 
 /// The columns that a lane shows on a plot `width_px` wide.
-pub fn visible_columns(history: &ColumnHistory, clock: ColumnClock, lane: &Lane, width_px: f64, capacity: u64) -> Visible {
+pub fn visible_columns(
+    history: &ColumnHistory,
+    clock: ColumnClock,
+    lane: &Lane,
+    width_px: f64,
+    capacity: u64,
+) -> Visible {
     let (left, right) = (clock.position(lane.left_secs), clock.position(lane.right_secs));
     let level = level_for(right - left, width_px, history.levels(), capacity);
     Visible::new(level, history.range(level), left, right)
@@ -100,7 +106,50 @@ pub(super) fn draw_spectrogram(
 
 #[cfg(test)]
 mod tests {
+    use bevy_egui::egui::{Rect, pos2, vec2 as egui_vec2};
+
     use super::*;
+
+    /// Draws `frames` frames of a live lane over a history of `columns`, two columns apart; returns what was sent in each.
+    fn sent_while_scrolling(columns: u64, frames: u64) -> Vec<(u64, u64)> {
+        let bins = 1025;
+        let mut history = ColumnHistory::new(bins, 100_000);
+        history.append(0, &vec![half::f16::ONE; columns as usize * bins]).unwrap();
+        let clock = ColumnClock { hop: 512, fft_size: 2048, sample_rate_hz: 48_000 };
+        let kind = RingKind::Columns { bins: bins as u32 };
+        let (mut feed, mut frame, mut sent) = (Feed::default(), PlotFrame::default(), Vec::new());
+        let places = crate::draw::lanes::stack(Rect::from_min_size(pos2(0.0, 0.0), egui_vec2(1280.0, 720.0)), 1)[0];
+        for turn in 0..frames {
+            history.append(columns + 2 * turn, &vec![half::f16::ONE; 2 * bins]).unwrap();
+            let right_secs = ((columns + 2 * turn) * 512) as f64 / 48_000.0;
+            let lane = Lane {
+                entity: Entity::PLACEHOLDER,
+                name: String::new(),
+                sample_rate_hz: 48_000,
+                left_secs: right_secs - 10.0,
+                right_secs,
+                live: true,
+                places,
+            };
+            let visible = visible_columns(&history, clock, &lane, 1100.0, 8192);
+            frame.uploads.clear();
+            let copy = |_: Range<u64>, bytes: &mut [u8]| bytes.fill(1);
+            feed.show(lane.entity, kind, 8192, &visible, &mut frame, copy);
+            let bytes: usize = frame.uploads.iter().map(|upload| upload.bytes.len()).sum();
+            sent.push((visible.entries.end - visible.entries.start, bytes as u64));
+        }
+        sent
+    }
+
+    #[test]
+    fn a_drawn_frame_sends_only_what_became_visible_however_long_the_history() {
+        let (young, old) = (sent_while_scrolling(2_000, 50), sent_while_scrolling(60_000, 50));
+        let column_bytes = 1025 * 2;
+        assert_eq!(young[0].1, young[0].0 * column_bytes, "at first all that is visible");
+        assert!(young[1..].iter().all(|&(_, bytes)| bytes == 2 * column_bytes), "then two columns a frame: {young:?}");
+        let bytes = |sent: Vec<(u64, u64)>| sent.into_iter().skip(1).map(|(_, bytes)| bytes).collect::<Vec<_>>();
+        assert_eq!(bytes(young), bytes(old));
+    }
 
     #[test]
     fn a_column_is_drawn_at_the_middle_of_the_sound_it_covers() {

@@ -194,7 +194,9 @@ mod tests {
 
     #[test]
     fn text_can_be_read_on_every_ground() {
-        for (text, ground) in [(TEXT, DEEP), (TEXT, SURFACE), (MUTED, NIGHT), (MUTED, DEEP), (CORAL, DEEP), (AMBER, DEEP)] {
+        for (text, ground) in
+            [(TEXT, DEEP), (TEXT, SURFACE), (MUTED, NIGHT), (MUTED, DEEP), (CORAL, DEEP), (AMBER, DEEP)]
+        {
             let contrast = (luminance(text) + 0.05) / (luminance(ground) + 0.05);
             assert!(contrast >= 4.5, "{text:?} on {ground:?}: {contrast}");
         }

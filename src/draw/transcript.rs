@@ -37,19 +37,25 @@ fn words(transcript: &Transcript) -> impl DoubleEndedIterator<Item = Word<'_>> {
     finals.chain(transcript.partial().tokens.iter().map(|token| Word { token, last: false }))
 }
 
-/// Puts labels from left to right into the first row where they touch no other; `None` where all rows are full.
+/// Puts labels, given from left to right, into the first row where they touch no other. Fed with every word there is and not only
+/// the visible ones, so that no label changes its row while it scrolls.
 #[derive(Debug, Default)]
 pub struct Rows {
-    ends: [Option<f32>; ROWS],
+    ends: [Option<f64>; ROWS],
 }
 
 impl Rows {
-    /// The row for a label from `left` to `right`.
-    pub fn place(&mut self, left: f32, right: f32) -> Option<usize> {
-        let row = self.ends.iter().position(|end| end.is_none_or(|end| end <= left))?;
+    /// The row for a label from `left` to `right`, or `None` where all of `most` rows are taken.
+    pub fn place(&mut self, left: f64, right: f64, most: usize) -> Option<usize> {
+        let row = self.ends.iter().take(most).position(|end| end.is_none_or(|end| end <= left))?;
         self.ends[row] = Some(right);
         Some(row)
     }
+}
+
+/// About how wide `text` will be, in units of the font size; more rather than less.
+fn width_of(text: &str) -> f32 {
+    text.chars().map(|c| if c.is_ascii() { 0.6 } else { 1.05 }).sum()
 }
 
 /// How solid a word looks: as sure as the recogniser was of it, and never too faint to read.
@@ -64,8 +70,8 @@ pub(super) fn draw_transcript(
     lanes: Res<Lanes>,
     view: Res<View>,
     transcripts: Query<&LaneTranscript>,
-) -> Result<(), BevyError> {
-    let context = contexts.ctx_mut()?;
+) {
+    let Ok(context) = contexts.ctx_mut() else { return };
     for lane in &lanes.lanes {
         let Ok(LaneTranscript(report)) = transcripts.get(lane.entity) else { continue };
         let transcript = &report.transcript;
@@ -75,44 +81,50 @@ pub(super) fn draw_transcript(
             caption(&over.with_clip_rect(lane.places.header), lane, transcript);
         }
     }
-    Ok(())
 }
 
 fn labels(over: &Painter, lane: &Lane, transcript: &Transcript) {
-    let plot = lane.places.spectrogram;
+    let (plot, strip) = (lane.places.spectrogram, lane.places.waveform);
     let detail = lane.places.detail();
-    let (size, padding) = if detail >= Detail::Medium { (14.0, vec2(8.0, 3.0)) } else { (11.0, vec2(4.0, 1.0)) };
-    let row_height = size + 2.0 * padding.y + 8.0;
-    let most_rows = (((plot.height() - 10.0) * 0.6 / row_height) as usize).clamp(1, ROWS);
+    let (size, padding) = if detail >= Detail::Medium { (14.0, vec2(8.0, 3.0)) } else { (11.0, vec2(5.0, 1.0)) };
+    let row_height = size + 2.0 * padding.y + 9.0;
+    let most_rows = (((plot.height() - 10.0) * 0.5 / row_height) as usize).clamp(1, ROWS);
+    let secs_a_point = (lane.right_secs - lane.left_secs) / f64::from(plot.width());
     let mut rows = Rows::default();
-    let seen = words(transcript)
-        .filter(|word| word.token.end_secs >= lane.left_secs - 2.0 && word.token.start_secs <= lane.right_secs);
-    for word in seen {
+    for word in words(transcript) {
         let Token { token, start_secs, end_secs, score } = word.token;
-        let (from, to) = (lane.x_of(*start_secs), lane.x_of(end_secs.max(*start_secs)).max(lane.x_of(*start_secs) + 2.0));
-        let solid = opacity(*score);
-        let ink = if word.last { theme::FOAM } else { theme::MIST };
+        let (start, end) = (*start_secs, end_secs.max(*start_secs));
+        let half = f64::from(0.5 * width_of(token) * size + padding.x + 3.0) * secs_a_point;
+        let row = rows.place(0.5 * (start + end) - half, 0.5 * (start + end) + half, most_rows);
+        if end < lane.left_secs || start > lane.right_secs {
+            continue;
+        }
+        let (from, to) = (lane.x_of(start), lane.x_of(end).max(lane.x_of(start) + 2.0));
+        let label = over.layout_no_wrap(token.to_string(), FontId::proportional(size), theme::FOAM);
+        let pill = label.size() + 2.0 * padding;
+        // A label that comes or goes fades at the edge instead of being cut.
+        let left = 0.5 * (from + to - pill.x);
+        let beyond = (plot.left() - left).max(left + pill.x - plot.right()).max(0.0);
+        let solid = opacity(*score) * (1.0 - beyond / (0.6 * pill.x)).clamp(0.0, 1.0);
+        let ink = theme::faded(if word.last { theme::FOAM } else { theme::MIST }, solid);
         let edge = theme::faded(if word.last { theme::TEAL } else { theme::MIST }, solid);
 
-        // The sound it came from, in both parts of the lane.
-        let reach = Rect::from_min_max(pos2(from, lane.places.plot.top()), pos2(to, lane.places.plot.bottom()));
-        over.rect_filled(reach, 0.0, theme::faded(edge, 0.07));
+        // The sound it came from.
+        let reach = Rect::from_x_y_ranges(from..=to, strip.top()..=plot.top());
+        over.rect_filled(reach, 0.0, theme::faded(edge, 0.10));
 
-        let label = over.layout_no_wrap(token.to_string(), FontId::proportional(size), theme::faded(ink, solid));
-        let width = label.size().x + 2.0 * padding.x;
-        let left = (from + to) / 2.0 - width / 2.0;
-        let row = rows.place(left, left + width + 4.0).filter(|&row| row < most_rows);
         let top = plot.top() + 8.0 + row.unwrap_or(0) as f32 * row_height;
-        if row.is_some() {
-            let pill = Rect::from_min_size(pos2(left, top), vec2(width, label.size().y + 2.0 * padding.y));
+        if row.is_some() && pill.x < plot.width() - 4.0 {
+            let left = left.clamp(plot.left() + 2.0, plot.right() - 2.0 - pill.x);
+            let pill = Rect::from_min_size(pos2(left, top), pill);
             let radius = CornerRadius::same((pill.height() / 2.0) as u8);
-            let fill = theme::faded(theme::NIGHT, 0.55 + 0.3 * solid);
+            let fill = theme::faded(theme::NIGHT, 0.85 * solid.sqrt());
             let stroke = Stroke::new(1.0, theme::faded(edge, 0.8));
             over.rect(pill, radius, fill, stroke, StrokeKind::Inside);
-            over.galley(pill.min + padding, label, ink);
-            bracket(over, from, to, pill.bottom() + 3.0, edge);
-        } else {
-            bracket(over, from, to, top + size + 2.0 * padding.y + 3.0, edge);
+            over.galley_with_override_text_color(pill.min + padding, label, ink);
+        }
+        if detail >= Detail::Medium {
+            bracket(over, from, to, top + pill.y + 3.0, edge);
         }
     }
 }
@@ -133,7 +145,7 @@ fn caption(over: &Painter, lane: &Lane, transcript: &Transcript) {
         Detail::Small => return,
     };
     let mut right = places.plot.right();
-    let leftmost = header.left() + 190.0;
+    let leftmost = places.plot.left() + places.title_width() + 16.0;
     let baseline = header.bottom() - if size > 20.0 { 12.0 } else { 3.0 };
     let heard = words(transcript).rev().filter(|word| word.token.start_secs <= lane.right_secs);
     for (age, word) in heard.enumerate() {
@@ -142,7 +154,7 @@ fn caption(over: &Painter, lane: &Lane, transcript: &Transcript) {
         if fresh <= 0.0 {
             break;
         }
-        let dim = fresh * 0.86f32.powi(age as i32).max(0.3);
+        let dim = fresh * 0.8f32.powi(age as i32).max(0.25);
         let ink = if word.last { theme::FOAM } else { theme::MIST };
         let format = TextFormat::simple(FontId::proportional(size), theme::faded(ink, dim));
         let galley = over.layout_job(LayoutJob::single_section(word.token.token.to_string(), format));
@@ -163,10 +175,14 @@ mod tests {
     #[test]
     fn labels_that_would_touch_go_to_the_next_row() {
         let mut rows = Rows::default();
-        let placed: Vec<_> =
-            [(0.0, 40.0), (30.0, 70.0), (45.0, 60.0), (50.0, 90.0), (55.0, 80.0)].map(|(l, r)| rows.place(l, r)).into();
-        assert_eq!(placed, [Some(0), Some(1), Some(0), Some(2), None]);
-        assert_eq!(rows.place(-100.0, -90.0), None, "labels come from left to right");
+        let labels = [(0.0, 40.0), (30.0, 70.0), (45.0, 60.0), (50.0, 90.0), (55.0, 80.0), (65.0, 66.0)];
+        let placed: Vec<_> = labels.iter().map(|&(left, right)| rows.place(left, right, ROWS)).collect();
+        assert_eq!(placed, [Some(0), Some(1), Some(0), Some(2), None, Some(0)]);
+        assert_eq!(
+            Rows { ends: [Some(9.0), None, None] }.place(0.0, 5.0, 1),
+            None,
+            "only as many rows as there is room for"
+        );
     }
 
     #[test]

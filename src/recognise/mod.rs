@@ -1,6 +1,14 @@
 //! Streaming recognition: a causal convolution encoder over log-mel, read out by CTC.
 
 pub mod card;
+pub mod decoder;
+mod lane_features;
+pub mod lanes;
 pub mod layer;
+pub mod mirror;
 pub mod model;
+pub mod online;
+pub mod pool;
+pub mod service;
+pub mod transcribe;
 pub mod transcript;

@@ -13,6 +13,7 @@ use bevy::{
 
 use super::{
     lanes::{LaneMessage, LaneMessageKind, LaneOutput, Lanes},
+    pool::ComputePool,
     transcript::Transcript,
 };
 use crate::{
@@ -198,7 +199,8 @@ pub fn spawn(
         handle.refresh(|_| ())?;
     }
     let seen_event = events.last_id();
-    let service = Service { incoming, lanes: Lanes::new(), handle: handle.clone(), seen_event };
+    let pool = ComputePool::new("recognise", 1)?;
+    let service = Service { incoming, lanes: Lanes::default(), pool, handle: handle.clone(), seen_event };
     let task = tasks.spawn(Pool::Recognise, "recogniser", service);
     Ok((handle, task))
 }
@@ -206,6 +208,7 @@ pub fn spawn(
 struct Service {
     incoming: LinkReceiver<LaneMessage>,
     lanes: Lanes,
+    pool: ComputePool,
     handle: RecogniserHandle,
     seen_event: u64,
 }
@@ -229,32 +232,35 @@ impl Service {
     fn accept(&mut self, message: LaneMessage) {
         let lane = message.lane.clone();
         let is_switch = !matches!(message.kind, LaneMessageKind::Sound { .. });
-        let before = (self.lanes.is_running(&lane), self.lanes.model_name(&lane));
-        let mut is_changed = is_switch;
-        let mut partial_changed = false;
-        let events = &self.handle.events;
-        let result = self.lanes.accept(message, &mut |stream, output| {
-            is_changed = true;
-            match output {
-                LaneOutput::Partial => partial_changed = true,
-                LaneOutput::Final(segment) => events.publish(Event::Final { stream: stream.clone(), segment }),
-            }
-        });
+        let before = self.stand(&lane);
+        let mut said = Vec::new();
+        let result = self.pool.install(|| self.lanes.accept(message, &mut said));
         if let Err(error) = result {
             let owner = lane.as_str().into();
             self.handle.events.publish(Event::Failure { owner, message: error.message });
         }
-        let (is_running, model) = (self.lanes.is_running(&lane), self.lanes.model_name(&lane));
+        let (is_running, model) = self.stand(&lane);
         if before != (is_running, model.clone()) {
             self.handle.events.publish(Event::Recognition { stream: lane.clone(), is_running, model: model.clone() });
         }
-        let transcript = self.lanes.transcript(&lane);
-        if partial_changed && let Some(transcript) = transcript {
-            self.handle.events.publish(Event::Partial { stream: lane.clone(), text: transcript.partial_text() });
+        if !is_switch && said.is_empty() {
+            return;
         }
-        if is_changed && let Some(report) = self.handle.reports.lock().unwrap_or_else(PoisonError::into_inner).get(&lane) {
-            report.publish(LaneReport { is_running, model, transcript: Arc::new(transcript.cloned().unwrap_or_default()) });
+        let transcript = Arc::new(self.lanes.transcript(&lane).cloned().unwrap_or_default());
+        if let Some(report) = self.handle.reports.lock().unwrap_or_else(PoisonError::into_inner).get(&lane) {
+            report.publish(LaneReport { is_running, model, transcript });
         }
+        for output in said {
+            self.handle.events.publish(match output {
+                LaneOutput::Partial { lane, hypothesis } => Event::Partial { stream: lane, text: hypothesis.text },
+                LaneOutput::Final { lane, segment } => Event::Final { stream: lane, segment },
+            });
+        }
+    }
+
+    fn stand(&self, lane: &StreamKey) -> (bool, Option<Text>) {
+        let model = self.lanes.model(lane).map(|model| Text::from(model.card().name.as_str()));
+        (self.lanes.is_running(lane), model)
     }
 }
 

@@ -1,8 +1,16 @@
 //! What fills a stream: microphone, file, demo. A source is polled by the stream's pump and never blocks; the stream outlives it.
 
 pub mod decode;
+pub mod demo;
+pub mod file;
+pub mod microphone;
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Instant};
+use std::{
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +86,11 @@ pub enum SourceState {
 pub trait Source: Send {
     /// Moves what has arrived since the last poll into `intake`, in order. Never blocks; neither does dropping it.
     fn poll(&mut self, now: Instant, intake: &mut Intake) -> SourceState;
+
+    /// What the device says of its own delay between the sound and its samples, which comes on top of the capture times.
+    fn latency(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// One thing that a source delivered.
@@ -189,7 +202,11 @@ impl FromStr for SourceSpec {
                 let (id, channel) = match id.rsplit_once('#') {
                     Some((id, number)) => match number.parse::<u16>() {
                         Ok(number) if number > 0 => (id, ChannelChoice::One(number - 1)),
-                        _ => return Err(Error::invalid(format!("\"{text}\": channels are counted from 1, as in mic:ID#1"))),
+                        _ => {
+                            return Err(Error::invalid(format!(
+                                "\"{text}\": channels are counted from 1, as in mic:ID#1"
+                            )));
+                        }
                     },
                     None => (id, ChannelChoice::Mix),
                 };
@@ -250,9 +267,15 @@ impl From<SourceSpec> for String {
 }
 
 /// Opens what `spec` names. Never blocks: what takes time is told by [`SourceState::Opening`].
-pub fn open(spec: &SourceSpec, now: Instant) -> Result<Box<dyn Source>> {
-    let _ = now;
-    Err(Error::unavailable(format!("{spec}: not there yet")))
+///
+/// # Errors
+/// When the system has no thread left, or too many attempts to open a microphone hang in the sound server.
+pub fn open(spec: &SourceSpec, _now: Instant) -> Result<Box<dyn Source>> {
+    Ok(match spec {
+        SourceSpec::Demo => Box::new(demo::open()?),
+        SourceSpec::File { path, mode } => Box::new(file::FileSource::open(path, *mode)?),
+        SourceSpec::Microphone { id, channel } => Box::new(microphone::Microphone::open(id.as_deref(), *channel)?),
+    })
 }
 
 #[cfg(test)]
@@ -261,7 +284,16 @@ mod tests {
 
     #[test]
     fn a_source_is_written_as_it_is_read() {
-        for text in ["demo", "mic", "mic:pulseaudio:alsa_input.usb", "mic:#2", "mic:a#1", "file:a b.wav", "loop:/x:y.flac", "fast:z"] {
+        for text in [
+            "demo",
+            "mic",
+            "mic:pulseaudio:alsa_input.usb",
+            "mic:#2",
+            "mic:a#1",
+            "file:a b.wav",
+            "loop:/x:y.flac",
+            "fast:z",
+        ] {
             assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
         }
         for bad in ["", "radio", "file:", "file", "demo:1", "mic:x#0", "mic:x#left"] {

@@ -21,7 +21,7 @@ pub use connection::{Connection, ConnectionState, Transition};
 pub use convert::Converter;
 pub use entity::{
     Failure, Gaps, IntentSystems, LaneTranscript, Level, PumpTask, ReceiveSystems, Spectrogram, Stream, StreamSource,
-    StreamView, Waveform,
+    StreamView, StreamViewItem, Waveform,
 };
 pub(crate) use entity::{connect, plugin};
 pub use intent::{StreamCommand, StreamIntent};

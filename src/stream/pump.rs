@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Connection, ConnectionState, Gap, GapCause, GapLedger, StreamCommand, StreamKey,
+    Connection, ConnectionState, Gap, GapCause, GapLedger, StreamCommand,
     analysis::Analysis,
     convert::Converter,
     outage::Outage,

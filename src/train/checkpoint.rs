@@ -117,19 +117,25 @@ impl Checkpoint {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
         let position = header.metadata().as_ref().and_then(|metadata| metadata.get(POSITION));
         let position = position.ok_or_else(|| damaged(&"it has no position"))?;
-        let version = serde_json::from_str::<serde_json::Value>(position).map_err(|error| damaged(&error))?["version"].as_u64();
+        let version =
+            serde_json::from_str::<serde_json::Value>(position).map_err(|error| damaged(&error))?["version"].as_u64();
         if version.is_none_or(|version| version == 0 || version > u64::from(VERSION)) {
             return Err(Error::invalid(format!("its version is not one that this program reads (1 to {VERSION})")));
         }
         let position: Position = serde_json::from_str(position).map_err(|error| damaged(&error))?;
-        let mut groups = HashMap::from([("weights", Parameters::new()), ("first", Parameters::new()), ("second", Parameters::new())]);
+        let mut groups = HashMap::from([
+            ("weights", Parameters::new()),
+            ("first", Parameters::new()),
+            ("second", Parameters::new()),
+        ]);
         for (name, view) in SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?.tensors() {
             let group = name.split_once('/').and_then(|(group, name)| Some((groups.get_mut(group)?, name)));
             let Some((group, name)) = group.filter(|_| view.dtype() == Dtype::F32) else {
                 return Err(damaged(&format_args!("unexpected tensor {name}")));
             };
             // Read byte by byte, since the file's bytes need not be aligned.
-            let values = view.data().chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+            let values =
+                view.data().chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));
             group.insert(name.to_owned(), Values { shape: view.shape().to_vec(), values: values.collect() });
         }
         let mut take = |group| groups.remove(group).unwrap_or_default();

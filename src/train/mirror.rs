@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use bevy::{prelude::*, tasks::Task};
 
 use super::{
-    progress::{LossPoint, Phase, Progress},
+    progress::{CurveCursor, LossCurve, LossPoint, Phase, Progress},
     trainer::TrainingIntent,
 };
 use crate::{
@@ -60,7 +60,7 @@ impl RunProgress {
 #[derive(Component, Debug, Default)]
 pub struct LossPoints {
     points: Vec<LossPoint>,
-    cursor: u64,
+    cursor: CurveCursor,
 }
 
 impl LossPoints {
@@ -99,13 +99,8 @@ fn receive_progress(
         }
         *progress = RunProgress { progress: newest.clone(), seen_at: Instant::now() };
         let LossPoints { points, cursor } = &mut *loss;
-        let mut fresh = Vec::new();
-        if engine.trainer().loss_curve().read(cursor, &mut fresh) {
-            // Another run began, or this one is longer than the curve that is kept.
-            points.clear();
-        }
-        points.append(&mut fresh);
-        let too_many = points.len().saturating_sub(super::progress::LossCurve::CAPACITY);
+        engine.trainer().loss_curve().read(cursor, points);
+        let too_many = points.len().saturating_sub(LossCurve::CAPACITY);
         points.drain(..too_many);
     }
 }

@@ -3,8 +3,11 @@
 pub mod augment;
 pub mod batch;
 pub mod checkpoint;
+pub mod command;
 pub mod dataset;
+pub mod evaluate;
 pub mod loss;
+pub mod mirror;
 pub mod parameters;
 pub mod progress;
 pub mod rng;
@@ -13,3 +16,6 @@ pub mod spec;
 pub mod step;
 pub mod trainer;
 pub mod validate;
+
+#[cfg(test)]
+pub(crate) mod test_data;

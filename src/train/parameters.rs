@@ -134,7 +134,8 @@ impl AdamW {
     ///
     /// A gradient that is not finite moves nothing.
     pub fn update(&mut self, network: Network, gradients: &Parameters, learning_rate: f32) -> (Network, f32) {
-        let norm = gradients.values().flat_map(|gradient| &gradient.values).map(|value| value * value).sum::<f32>().sqrt();
+        let norm =
+            gradients.values().flat_map(|gradient| &gradient.values).map(|value| value * value).sum::<f32>().sqrt();
         if !norm.is_finite() {
             return (network, norm);
         }

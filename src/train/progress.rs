@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::Text;
+
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,7 +40,7 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Progress {
     /// The run's name, which is that of the model it makes.
-    pub run: Arc<str>,
+    pub run: Text,
     /// Where in its life it is.
     pub phase: Phase,
     /// Files of the dataset that were read.
@@ -72,7 +74,7 @@ pub struct Progress {
     /// The longest time between two updates while not paused, in seconds.
     pub longest_pause_secs: f64,
     /// Why it failed, or what else there is to say.
-    pub message: Option<Arc<str>>,
+    pub message: Option<Text>,
 }
 
 impl Default for Progress {
@@ -83,7 +85,7 @@ impl Default for Progress {
 
 impl Progress {
     /// A run that has done nothing yet.
-    pub fn new(run: Arc<str>) -> Self {
+    pub fn new(run: Text) -> Self {
         Self {
             run,
             phase: Phase::Idle,
@@ -186,8 +188,17 @@ pub struct LossCurve {
 #[derive(Debug, Default)]
 struct CurvePoints {
     points: VecDeque<LossPoint>,
-    /// How many points went before the first one kept, over all runs.
-    before: u64,
+    /// Counts the runs.
+    run: u64,
+    /// How many points of this run went before the first one kept.
+    gone: u64,
+}
+
+/// How far a reader of a [`LossCurve`] has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CurveCursor {
+    run: u64,
+    read: u64,
 }
 
 impl LossCurve {
@@ -199,7 +210,7 @@ impl LossCurve {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.points.len() == Self::CAPACITY {
             shared.points.pop_front();
-            shared.before += 1;
+            shared.gone += 1;
         }
         shared.points.push_back(point);
     }
@@ -207,19 +218,19 @@ impl LossCurve {
     /// Forgets all points: another run begins.
     pub fn clear(&self) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.before += shared.points.len() as u64;
-        shared.points.clear();
+        *shared = CurvePoints { run: shared.run + 1, ..CurvePoints::default() };
     }
 
-    /// The points since `cursor` (0 at first), which is moved behind them. True when points before them are gone (a new
-    /// run began, or they were too many): what was read earlier is then to be forgotten.
-    pub fn read(&self, cursor: &mut u64, into: &mut Vec<LossPoint>) -> bool {
+    /// Appends the points behind `cursor` (the default one at first) to `into`, which is emptied first when they are of
+    /// another run than those before.
+    pub fn read(&self, cursor: &mut CurveCursor, into: &mut Vec<LossPoint>) {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_cut = *cursor < shared.before;
-        let skip = cursor.saturating_sub(shared.before) as usize;
-        into.extend(shared.points.iter().skip(skip));
-        *cursor = shared.before + shared.points.len() as u64;
-        is_cut
+        if cursor.run != shared.run {
+            *cursor = CurveCursor { run: shared.run, read: 0 };
+            into.clear();
+        }
+        into.extend(shared.points.iter().skip(cursor.read.saturating_sub(shared.gone) as usize));
+        cursor.read = shared.gone + shared.points.len() as u64;
     }
 }
 
@@ -232,32 +243,31 @@ mod tests {
     }
 
     #[test]
-    fn every_reader_gets_every_point_once() {
+    fn every_reader_gets_every_point_once_and_a_new_run_alone() {
         let curve = LossCurve::default();
-        let (mut first, mut second) = ((0, Vec::new()), (0, Vec::new()));
+        let (mut often, mut once) = ((CurveCursor::default(), Vec::new()), (CurveCursor::default(), Vec::new()));
         for step in 1..=10 {
             curve.push(point(step));
             if step % 3 == 0 {
-                assert!(!curve.read(&mut first.0, &mut first.1));
+                curve.read(&mut often.0, &mut often.1);
             }
         }
-        curve.read(&mut first.0, &mut first.1);
-        curve.read(&mut second.0, &mut second.1);
-        assert_eq!(first, second);
-        assert_eq!(first.1.len(), 10);
+        curve.read(&mut often.0, &mut often.1);
+        curve.read(&mut once.0, &mut once.1);
+        assert_eq!(often, once);
+        assert_eq!(once.1.len(), 10);
         curve.clear();
         curve.push(point(1));
-        first.1.clear();
-        assert!(curve.read(&mut first.0, &mut first.1), "a new run began");
-        assert_eq!(first.1, [point(1)]);
+        curve.read(&mut often.0, &mut often.1);
+        assert_eq!(often.1, [point(1)], "another run began");
     }
 
     #[test]
     fn the_curve_is_bounded() {
         let curve = LossCurve::default();
         (0..LossCurve::CAPACITY as u64 + 5).for_each(|step| curve.push(point(step)));
-        let (mut cursor, mut points) = (0, Vec::new());
-        assert!(curve.read(&mut cursor, &mut points));
+        let mut points = Vec::new();
+        curve.read(&mut CurveCursor::default(), &mut points);
         assert_eq!((points.len(), points[0].step), (LossCurve::CAPACITY, 5));
     }
 

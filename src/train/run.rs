@@ -1,5 +1,6 @@
 //! A training run as a plain state machine: who drives it decides when, and may stop between any two calls.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,12 @@ use super::progress::LossPoint;
 use super::spec::TrainSpec;
 use super::step::{LEARNING_RATE, Learner, Schedule};
 use super::validate::Validation;
+use crate::dsp::mel::FeatureConfig;
 use crate::models::ModelStore;
 use crate::recognise::card::{Card, DataSource, Model, civil_date};
 use crate::recognise::model::Network;
 use crate::source::decode::Decoder;
 use crate::{Error, Result};
-use crate::dsp::mel::FeatureConfig;
 
 /// Files read in one call while the dataset is loaded.
 const FILES_AT_ONCE: usize = 16;
@@ -72,6 +73,12 @@ pub struct Run {
     places: Places,
     stage: Stage,
     training: Option<Training>,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("spec", &self.spec).field("step", &self.step()).finish_non_exhaustive()
+    }
 }
 
 enum Stage {
@@ -132,7 +139,9 @@ impl Run {
 
     /// Writes a checkpoint, so that the run can go on later; without effect before the first step.
     pub fn write_checkpoint(&self) -> Result<()> {
-        let Some(training) = self.training.as_ref().filter(|training| training.position.step > 0) else { return Ok(()) };
+        let Some(training) = self.training.as_ref().filter(|training| training.position.step > 0) else {
+            return Ok(());
+        };
         let checkpoint = Checkpoint {
             position: training.position.clone(),
             weights: parameters::read(&training.learner.network),
@@ -178,7 +187,8 @@ impl Run {
             true => Checkpoint::load(&self.checkpoint_path())?,
             false => None,
         };
-        if let Some(checkpoint) = checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.labels) {
+        if let Some(checkpoint) = checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.labels)
+        {
             return Err(Error::invalid(format!(
                 "the checkpoint of \"{}\" knows the labels {}, but the dataset has {}: choose another model name",
                 self.spec.model_name,

@@ -125,7 +125,8 @@ fn one_bad_file_does_not_keep_the_others_from_being_read() {
 }
 
 fn first_wav() -> PathBuf {
-    let mut files: Vec<_> = fs::read_dir(format!("{DATA}/words/one")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(format!("{DATA}/words/one")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "wav")).unwrap()
 }

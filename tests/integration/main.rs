@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod fixture;
 mod http;
+mod isolation;
 mod program;
 mod scenarios;
 mod sse;

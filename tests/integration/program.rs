@@ -209,8 +209,12 @@ pub fn write_speech(path: &Path, words: usize) -> Vec<i16> {
         sound.extend([0; 24_000]);
     }
     sound.extend([0; 24_000]);
-    let spec =
-        hound::WavSpec { channels: 1, sample_rate: 48_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     sound.iter().for_each(|&sample| writer.write_sample(sample).unwrap());
     writer.finalize().unwrap();

@@ -179,7 +179,8 @@ mod tests {
     /// Three labels of tones; the validation clip is full scale, so that its use would be heard.
     fn dataset(with_background: bool) -> Arc<Dataset> {
         let tone = |step: f32, len: usize| (0..len).map(|at| (9_000.0 * (at as f32 * step).sin()) as i16).collect();
-        let clip = |label, split, len| Clip { path: "x.wav".into(), label, split, samples: tone(0.1 + label as f32, len) };
+        let clip =
+            |label, split, len| Clip { path: "x.wav".into(), label, split, samples: tone(0.1 + label as f32, len) };
         Arc::new(Dataset {
             labels: vec!["a".into(), "b".into(), "c".into()],
             sample_rate_hz: 8_000,
@@ -229,7 +230,8 @@ mod tests {
     #[test]
     fn some_scenes_are_wordless() {
         let composer = Composer::new(dataset(false), 6.0);
-        let wordless = (0..300).filter(|&item| composer.compose(&mut Rng::at(1, 0, item)).transcript.is_empty()).count();
+        let wordless =
+            (0..300).filter(|&item| composer.compose(&mut Rng::at(1, 0, item)).transcript.is_empty()).count();
         assert!((5..40).contains(&wordless), "{wordless} of 300");
     }
 

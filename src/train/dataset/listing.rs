@@ -49,7 +49,9 @@ pub fn find(name_or_path: &str, known_folders: &[PathBuf]) -> Result<PathBuf> {
     }
     let names: Vec<String> = known_folders.iter().flat_map(|folder| sub_folders(folder).unwrap_or_default()).collect();
     let known = if names.is_empty() { String::new() } else { format!(" (known names: {})", names.join(", ")) };
-    Err(Error::not_found(format!("the dataset {name_or_path} does not exist: give a known name or a folder's path{known}")))
+    Err(Error::not_found(format!(
+        "the dataset {name_or_path} does not exist: give a known name or a folder's path{known}"
+    )))
 }
 
 impl Listing {
@@ -125,8 +127,11 @@ fn scan_root(root: &Path) -> Result<Vec<Found>> {
     if found.is_empty() {
         return Err(Error::invalid(format!("the dataset {} is empty: {FORM}", root.display())));
     }
-    let stems: Vec<&str> =
-        found.iter().filter(|(folder, _)| !folder.starts_with('_')).filter_map(|(_, path)| path.file_stem()?.to_str()).collect();
+    let stems: Vec<&str> = found
+        .iter()
+        .filter(|(folder, _)| !folder.starts_with('_'))
+        .filter_map(|(_, path)| path.file_stem()?.to_str())
+        .collect();
     let rule = SplitRule::detect(root, stems.iter().copied())?;
     Ok(found
         .into_iter()
@@ -145,7 +150,10 @@ fn folder_name(path: &Path) -> String {
 /// Names of the folders in `root` that are not hidden, sorted.
 fn sub_folders(root: &Path) -> Result<Vec<String>> {
     let paths = entries(root)?.into_iter().filter(|path| path.is_dir());
-    Ok(paths.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).filter(|name| !name.starts_with('.')).collect())
+    Ok(paths
+        .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
+        .filter(|name| !name.starts_with('.'))
+        .collect())
 }
 
 fn sound_files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -189,7 +197,8 @@ mod tests {
 
     #[test]
     fn labels_may_have_spaces_and_any_script() {
-        let listing = scan(&["turn on/a_07.wav", "はい/b_08.FLAC", "いいえ/c_09.ogg", "はい/notes.txt", ".git/x.wav"]).unwrap();
+        let listing =
+            scan(&["turn on/a_07.wav", "はい/b_08.FLAC", "いいえ/c_09.ogg", "はい/notes.txt", ".git/x.wav"]).unwrap();
         assert_eq!(listing.labels, ["turn on", "いいえ", "はい"]);
         assert_eq!(listing.files.len(), 3);
         assert_eq!(listing.files[0].label, Some(0));
@@ -204,7 +213,8 @@ mod tests {
 
     #[test]
     fn several_datasets_share_their_labels_and_keep_their_splits() {
-        let (first, second) = (folder_with(&["one/a_00.wav", "two/a_09.wav"]), folder_with(&["two/x.wav", "three/y.wav"]));
+        let (first, second) =
+            (folder_with(&["one/a_00.wav", "two/a_09.wav"]), folder_with(&["two/x.wav", "three/y.wav"]));
         let listing = Listing::scan(&[first.path().to_path_buf(), second.path().to_path_buf()]).unwrap();
         assert_eq!(listing.labels, ["one", "three", "two"]);
         assert_eq!(listing.files.iter().find(|file| file.path.ends_with("one/a_00.wav")).unwrap().split, Split::Test);

@@ -58,9 +58,11 @@ impl Loader {
     pub fn finish(mut self) -> Result<Dataset> {
         while self.load_next() {}
         if self.dataset.clips.is_empty() {
-            let example = self.dataset.skipped.first().map(|skipped| {
-                format!(" (such as {}: {})", skipped.path.display(), skipped.reason)
-            });
+            let example = self
+                .dataset
+                .skipped
+                .first()
+                .map(|skipped| format!(" (such as {}: {})", skipped.path.display(), skipped.reason));
             return Err(Error::invalid(format!(
                 "none of the {} files of the dataset {} can be used{}",
                 self.total,
@@ -117,7 +119,12 @@ mod tests {
 
     fn write_wav(path: &Path, rate: u32, samples: &[f32]) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let spec = hound::WavSpec { channels: 1, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
         let mut writer = hound::WavWriter::create(path, spec).unwrap();
         for sample in samples {
             writer.write_sample((sample * 32_767.0) as i16).unwrap();
@@ -135,7 +142,11 @@ mod tests {
         let root = folder.path();
         write_wav(&root.join("one/good_05.wav"), 16_000, &tone(16_000, 0.5));
         write_wav(&root.join("one/silent_06.wav"), 8_000, &[0.0; 8_000]);
-        write_wav(&root.join("two/long_07.wav"), 8_000, &[vec![0.001; 40_000], tone(40_000, 0.5), vec![0.001; 8_000]].concat());
+        write_wav(
+            &root.join("two/long_07.wav"),
+            8_000,
+            &[vec![0.001; 40_000], tone(40_000, 0.5), vec![0.001; 8_000]].concat(),
+        );
         write_wav(&root.join("two/empty_08.wav"), 8_000, &[]);
         std::fs::write(root.join("two/broken_09.wav"), b"not a sound").unwrap();
         let listing = Listing::scan(&[root.to_path_buf()]).unwrap();

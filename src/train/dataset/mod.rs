@@ -72,9 +72,7 @@ impl Dataset {
                 .labels
                 .iter()
                 .enumerate()
-                .map(|(index, label)| {
-                    (label.clone(), self.clips.iter().filter(|clip| clip.label == index).count())
-                })
+                .map(|(index, label)| (label.clone(), self.clips.iter().filter(|clip| clip.label == index).count()))
                 .collect(),
             train: count(Split::Train),
             validation: count(Split::Validation),

@@ -1,0 +1,323 @@
+//! Greedy decoding of connectionist temporal classification, as a stream.
+//!
+//! Best-path decoding (Graves et al. 2006): the best class of each encoder frame, runs merged, blanks dropped. A run is
+//! a token when its highest posterior reaches the token's threshold. The network answers in a short spike near the end
+//! of a word, so the word's start is looked for in the loudness before it.
+
+use std::collections::VecDeque;
+
+use super::card::{Card, Decoding};
+use super::model::BLANK;
+use super::transcript::{Hypothesis, Segment, Token};
+use crate::Text;
+
+/// No word is taken to be longer than this.
+const LONGEST_WORD_SECS: f64 = 1.0;
+/// A dip in loudness up to this long is part of the word: the closure of a plosive.
+const DIP_SECS: f64 = 0.12;
+/// The answer may come this long after the word fell silent.
+const LATE_SECS: f64 = 0.2;
+/// Above this share of the way from the quietest to the loudest frame, a frame counts as loud.
+const LOUD_SHARE: f32 = 0.35;
+/// A segment is closed at the latest with so many tokens, so that endless speech stays bounded.
+const MAX_SEGMENT_TOKENS: usize = 64;
+
+/// One encoder frame.
+#[derive(Clone, Copy, Debug)]
+pub struct EncoderFrame<'a> {
+    /// Where the sound that it added begins, seconds of the stream.
+    pub start_secs: f64,
+    /// Where that sound ends.
+    pub end_secs: f64,
+    /// Mean log-mel of that sound, in any unit that rises with loudness.
+    pub loudness: f32,
+    /// One score a class, before the softmax.
+    pub logits: &'a [f32],
+}
+
+/// Turns encoder frames into tokens and segments.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    names: Vec<Text>,
+    decoding: Decoding,
+    /// The run of one token that is going on.
+    run: Option<Run>,
+    /// The tokens since the last endpoint.
+    tokens: Vec<Placed>,
+    /// The last token of the last segment: a run that still answers for it is no new token.
+    last_final: Option<Placed>,
+    /// Start and loudness of the last second's encoder frames.
+    loudness: VecDeque<(f64, f32)>,
+}
+
+/// A run of encoder frames in which the same token is best.
+#[derive(Clone, Debug)]
+struct Run {
+    class: usize,
+    /// Where the word began.
+    start_secs: f64,
+    /// Where the answer began.
+    answer_secs: f64,
+    end_secs: f64,
+    score: f32,
+}
+
+/// A token with its class.
+#[derive(Clone, Debug)]
+struct Placed {
+    class: usize,
+    token: Token,
+}
+
+impl Decoder {
+    /// A decoder for a model with this card.
+    pub fn new(card: &Card) -> Self {
+        let names = card.tokens.iter().map(|token| token.as_str().into()).collect();
+        let decoding = card.decoding.clone();
+        Self { names, decoding, run: None, tokens: Vec::new(), last_final: None, loudness: VecDeque::new() }
+    }
+
+    /// Goes on with a model of the same tokens, whose thresholds may differ. Returns false, and changes nothing, when
+    /// the tokens differ.
+    pub fn adopt(&mut self, card: &Card) -> bool {
+        let are_equal = self.names.iter().map(|name| &**name).eq(card.tokens.iter().map(String::as_str));
+        if are_equal {
+            self.decoding = card.decoding.clone();
+        }
+        are_equal
+    }
+
+    /// Hears the next encoder frame; returns the segment that it ends, if it ends one.
+    pub fn accept(&mut self, frame: EncoderFrame<'_>) -> Option<Segment> {
+        let (class, posterior) = best_class(frame.logits);
+        self.loudness.push_back((frame.start_secs, frame.loudness));
+        while self.loudness.front().is_some_and(|&(start, _)| start < frame.end_secs - LONGEST_WORD_SECS) {
+            self.loudness.pop_front();
+        }
+        if let Some(run) = self.run.as_mut().filter(|run| run.class == class) {
+            run.end_secs = frame.end_secs;
+            run.score = run.score.max(posterior);
+            return None;
+        }
+        self.close_run();
+        if class != BLANK && class <= self.names.len() {
+            let (start_secs, answer_secs) = (self.onset(frame), frame.start_secs);
+            self.run = Some(Run { class, start_secs, answer_secs, end_secs: frame.end_secs, score: posterior });
+        }
+        let last_end = self.tokens.last()?.token.end_secs;
+        let is_endpoint = self.run.is_none() && frame.end_secs - last_end >= self.decoding.endpoint_secs;
+        if is_endpoint || self.tokens.len() >= MAX_SEGMENT_TOKENS { self.close_segment() } else { None }
+    }
+
+    /// The tokens since the last endpoint, with the one being heard once it has reached its threshold.
+    pub fn partial(&self) -> Hypothesis {
+        let mut placed = self.tokens.clone();
+        if let Some(run) = &self.run {
+            self.place(run, &mut placed);
+        }
+        Hypothesis::new(placed.into_iter().map(|placed| placed.token).collect())
+    }
+
+    /// Ends the segment here, as at a stop of recognition.
+    pub fn finish(&mut self) -> Option<Segment> {
+        self.close_run();
+        self.loudness.clear();
+        self.close_segment()
+    }
+
+    fn close_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            let mut tokens = std::mem::take(&mut self.tokens);
+            self.place(&run, &mut tokens);
+            self.tokens = tokens;
+        }
+    }
+
+    /// Adds the run to the tokens if it is good enough: to the last one if it is the same word still, else as a new one.
+    fn place(&self, run: &Run, tokens: &mut Vec<Placed>) {
+        // Classes beyond the names are never made a run.
+        let Some(name) = self.names.get(run.class - 1) else { return };
+        if run.score < self.decoding.thresholds.get(run.class - 1).copied().unwrap_or(1.0) {
+            return;
+        }
+        let is_same = |last: &Placed| {
+            last.class == run.class && run.answer_secs - last.token.end_secs <= self.decoding.repeat_secs
+        };
+        match tokens.last_mut() {
+            Some(last) if is_same(last) => {
+                last.token.end_secs = last.token.end_secs.max(run.end_secs);
+                last.token.score = last.token.score.max(run.score);
+                return;
+            }
+            None if self.last_final.as_ref().is_some_and(is_same) => return,
+            _ => {}
+        }
+        let token = Token { token: name.clone(), start_secs: run.start_secs, end_secs: run.end_secs, score: run.score };
+        tokens.push(Placed { class: run.class, token });
+    }
+
+    fn close_segment(&mut self) -> Option<Segment> {
+        self.last_final = self.tokens.last().cloned().or(self.last_final.take());
+        Segment::new(std::mem::take(&mut self.tokens).into_iter().map(|placed| placed.token).collect())
+    }
+
+    /// Where the word that `frame` answers began: back over the loud frames, across short dips, not into the word before.
+    fn onset(&self, frame: EncoderFrame<'_>) -> f64 {
+        let levels = || self.loudness.iter().map(|&(_, loudness)| loudness);
+        let (low, high) = (levels().fold(f32::INFINITY, f32::min), levels().fold(f32::NEG_INFINITY, f32::max));
+        let loud = low + LOUD_SHARE * (high - low);
+        let after = self.tokens.last().map_or(f64::NEG_INFINITY, |last| last.token.end_secs);
+        let mut onset = frame.start_secs;
+        let mut allowed_dip = LATE_SECS;
+        for &(start, loudness) in self.loudness.iter().rev().skip_while(|&&(start, _)| start > frame.start_secs) {
+            if start < after {
+                break;
+            }
+            if loudness >= loud {
+                (onset, allowed_dip) = (start, DIP_SECS);
+            } else if onset - start > allowed_dip {
+                break;
+            }
+        }
+        onset
+    }
+}
+
+/// The class with the highest score, and its posterior. A score that is no number never wins.
+fn best_class(logits: &[f32]) -> (usize, f32) {
+    let mut best = (BLANK, f32::NEG_INFINITY);
+    for (class, &logit) in logits.iter().enumerate() {
+        if logit > best.1 {
+            best = (class, logit);
+        }
+    }
+    let sum: f32 = logits.iter().map(|logit| (logit - best.1).exp()).sum();
+    (best.0, 1.0 / sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dsp::mel::FeatureConfig;
+
+    const STEP_SECS: f64 = 0.04;
+
+    fn card() -> Card {
+        Card::words("test", ["a", "b"].map(String::from).to_vec(), FeatureConfig::speech(8_000))
+    }
+
+    /// Feeds encoder frames, one a character: `.` blank and quiet, `-` blank and loud, `a` and `b` sure, `A` and
+    /// `B` unsure, `q` an `a` that comes late, when it is quiet already.
+    fn decode(decoder: &mut Decoder, script: &str) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for (i, c) in script.chars().enumerate() {
+            let class = match c.to_ascii_lowercase() {
+                'a' | 'q' => 1,
+                'b' => 2,
+                _ => BLANK,
+            };
+            let mut logits = [0.0; 3];
+            logits[class] = if c.is_ascii_uppercase() { 0.2 } else { 4.0 };
+            let (start_secs, loudness) = (i as f64 * STEP_SECS, if matches!(c, '.' | 'q') { -1.0 } else { 1.0 });
+            let end_secs = start_secs + STEP_SECS;
+            segments.extend(decoder.accept(EncoderFrame { start_secs, end_secs, loudness, logits: &logits }));
+        }
+        segments
+    }
+
+    fn frames(secs: f64) -> usize {
+        (secs / STEP_SECS).round() as usize
+    }
+
+    #[test]
+    fn runs_become_tokens_and_silence_ends_the_segment() {
+        let mut decoder = Decoder::new(&card());
+        let segments = decode(&mut decoder, "...-----aa.....---bb..-----a.................");
+        assert_eq!(segments.len(), 1);
+        let words: Vec<_> =
+            segments[0].tokens.iter().map(|t| (&*t.token, frames(t.start_secs), frames(t.end_secs))).collect();
+        assert_eq!(words, [("a", 3, 10), ("b", 15, 20), ("a", 22, 28)]);
+        assert_eq!((segments[0].text.as_str(), frames(segments[0].start_secs)), ("a b a", 3));
+        assert!(decoder.partial().tokens.is_empty());
+        assert!(decoder.finish().is_none());
+    }
+
+    #[test]
+    fn an_unsure_run_is_no_token() {
+        let mut decoder = Decoder::new(&card());
+        assert!(decode(&mut decoder, "...--AAA.................").is_empty());
+        assert!(decoder.finish().is_none());
+        let segments = decode(&mut decoder, "...--AaA.................");
+        let score = segments[0].tokens[0].score;
+        assert!((score - 0.965).abs() < 0.001, "{score}, the highest posterior of the run");
+    }
+
+    #[test]
+    fn a_flicker_is_one_word_and_a_pause_makes_two() {
+        for (script, text) in [("---a.a--", "a"), ("---a-Aa--", "a"), ("---a----a--", "a a"), ("---aba--", "a b a")] {
+            let mut decoder = Decoder::new(&card());
+            decode(&mut decoder, script);
+            assert_eq!(decoder.partial().text, text, "{script}");
+            assert_eq!(decoder.finish().unwrap().text, text, "{script}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_a_stop_made_final_is_not_heard_again() {
+        let mut decoder = Decoder::new(&card());
+        decode(&mut decoder, "---aa");
+        assert_eq!(decoder.finish().unwrap().text, "a");
+        decode(&mut decoder, "---.aa-.........a");
+        assert_eq!(decoder.finish().unwrap().text, "a", "the later one only");
+    }
+
+    #[test]
+    fn a_partial_token_is_never_taken_back() {
+        let mut decoder = Decoder::new(&card());
+        let mut before = 0;
+        for c in "--Aa-A--aaB.b.....a..".chars() {
+            decode(&mut decoder, &c.to_string());
+            let tokens = decoder.partial().tokens.len();
+            assert!(tokens >= before);
+            before = tokens;
+        }
+    }
+
+    #[test]
+    fn an_onset_bridges_a_plosive_but_not_a_pause() {
+        let start = |script| {
+            let mut decoder = Decoder::new(&card());
+            decode(&mut decoder, script);
+            frames(decoder.finish().unwrap().tokens[0].start_secs)
+        };
+        assert_eq!(start("....---..--a"), 4, "80 ms of closure");
+        assert_eq!(start("....---......--a"), 13, "240 ms of pause");
+        assert_eq!(start("....----...q"), 4, "an answer 120 ms late");
+    }
+
+    #[test]
+    fn endless_speech_and_broken_scores_are_survived() {
+        let mut decoder = Decoder::new(&card());
+        let segments = decode(&mut decoder, &"---a---b".repeat(40));
+        assert_eq!(segments[0].tokens.len(), MAX_SEGMENT_TOKENS);
+        decoder.finish();
+        for _ in 0..3 {
+            let logits = [f32::NAN; 3];
+            let frame = EncoderFrame { start_secs: 0.0, end_secs: 0.04, loudness: f32::NAN, logits: &logits };
+            assert!(decoder.accept(frame).is_none());
+        }
+        assert!(decoder.finish().is_none());
+    }
+
+    #[test]
+    fn only_the_same_tokens_are_adopted() {
+        let mut decoder = Decoder::new(&card());
+        decode(&mut decoder, "---a");
+        let mut other = card();
+        other.decoding.thresholds[0] = 0.9;
+        assert!(decoder.adopt(&other));
+        other.tokens.swap(0, 1);
+        assert!(!decoder.adopt(&other));
+        assert_eq!(decoder.finish().unwrap().text, "a");
+    }
+}

@@ -1,0 +1,337 @@
+//! Capture devices: finding, opening, watching and closing them, each on a thread that may hang without harm.
+//!
+//! With a PulseAudio (or PipeWire) server the native protocol is used and ALSA is left alone: ALSA's way to such a server
+//! hangs for ever when the server dies. The first error ends a device stream; the stream's owner opens a new one, and the
+//! device is looked up afresh, because a server hands out new indices after a restart.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use cpal::{
+    BufferSize, Data, Device, DeviceId, Host, HostId, InputCallbackInfo, SampleFormat, Stream, StreamConfig,
+    SupportedStreamConfig,
+    traits::{DeviceTrait, HostTrait, StreamTrait},
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use serde::Serialize;
+
+use super::callback::{CaptureInput, CaptureOutput, capture_link};
+use crate::{Error, ErrorKind, Result, source::Format, task::spawn_thread};
+
+/// The link from the callback holds this much sound ...
+const LINK_SECS: f64 = 5.0;
+/// ... in at most this many blocks: a server's blocks may be as short as 2 ms.
+const LINK_BLOCKS: usize = 4096;
+/// A stream that the server does not build within this time is given up.
+const BUILD_LIMIT: Duration = Duration::from_secs(2);
+/// How long a list of the devices may take.
+const LIST_LIMIT: Duration = Duration::from_secs(4);
+/// How often the default device is asked for.
+const DEFAULT_CHECK: Duration = Duration::from_millis(500);
+/// More keepers than this are not started: they hang in a server that neither answers nor dies.
+const MOST_KEEPERS: usize = 48;
+
+/// A capture device, as `seseragi devices` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// How it is reached: `pulseaudio`, `alsa`, `wasapi`, `coreaudio` ...
+    pub host: String,
+    /// Its stable id, for `mic:ID`.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Whether `mic` means this one.
+    pub is_default: bool,
+    /// Whether it records what is played, and no microphone.
+    pub is_monitor: bool,
+    /// Its own rate, channels and sample format, such as `48000 Hz, 2 channels, i16`.
+    pub format: String,
+}
+
+/// What a keeper tells the source that it serves.
+pub(super) enum Notice {
+    /// The device is open; sound follows.
+    Opened(Box<Opened>),
+    /// The device could not be opened, or is gone.
+    Failed(Error),
+}
+
+/// An open device stream.
+pub(super) struct Opened {
+    pub name: String,
+    pub format: Format,
+    pub link: CaptureOutput,
+    /// The same moment on this machine's clock and on the device stream's, nanoseconds.
+    pub anchor: (Instant, u64),
+    pub xruns: Arc<AtomicU64>,
+}
+
+/// The source's hold on the thread that keeps its device open. Dropping it closes the device, without waiting.
+pub(super) struct Keeper {
+    /// Kind: all; the keeper says at most three things.
+    pub notices: Receiver<Notice>,
+    /// Never sent to: the keeper sees it go.
+    _stop: Sender<()>,
+}
+
+static KEEPERS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many threads look after a microphone, those included that hang while they open or close one.
+pub fn keeper_threads() -> usize {
+    KEEPERS.load(Relaxed)
+}
+
+impl Keeper {
+    pub fn start(id: Option<&str>) -> Result<Self> {
+        if KEEPERS.fetch_add(1, Relaxed) >= MOST_KEEPERS {
+            KEEPERS.fetch_sub(1, Relaxed);
+            return Err(Error::busy(format!(
+                "{MOST_KEEPERS} attempts to open or close a microphone hang in the sound server: restart the server"
+            )));
+        }
+        let (notify, notices) = bounded(4);
+        let (stop, stopped) = bounded(0);
+        let id = id.map(str::to_owned);
+        let thread = spawn_thread("microphone", move || {
+            let _alive = Alive;
+            if let Err(error) = keep(id.as_deref(), &notify, &stopped) {
+                // Full or gone: the source has its failure already, or wants none.
+                let _ = notify.try_send(Notice::Failed(error));
+            }
+        });
+        match thread {
+            Ok(_) => Ok(Self { notices, _stop: stop }),
+            Err(error) => {
+                KEEPERS.fetch_sub(1, Relaxed);
+                Err(error)
+            }
+        }
+    }
+}
+
+struct Alive;
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        KEEPERS.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Opens the device and keeps it open until it fails or its source is dropped.
+fn keep(id: Option<&str>, notify: &Sender<Notice>, stopped: &Receiver<()>) -> Result<()> {
+    let host = host(id)?;
+    let device = device(&host, id)?;
+    let supported =
+        device.default_input_config().map_err(|error| said("cannot ask the microphone for its format", error))?;
+    let format = Format { sample_rate_hz: supported.sample_rate(), channels: supported.channels() };
+    let xruns = Arc::new(AtomicU64::new(0));
+    let (input, link) = capture_link(format, LINK_SECS, LINK_BLOCKS);
+    let streams = build(&device, &supported, input, notify, &xruns)?;
+    let stream = &streams.recording;
+    let anchor = (Instant::now(), stream.now().as_nanos() as u64);
+    let opened = Opened { name: device.to_string(), format, link, anchor, xruns };
+    let _ = notify.try_send(Notice::Opened(Box::new(opened)));
+    // Returns with the first sound, which a suspended device never gives; the thread then waits for as long as that lasts.
+    stream.play().map_err(|error| said("cannot start the microphone", error))?;
+    let own_id = device.id().ok();
+    loop {
+        match stopped.recv_timeout(DEFAULT_CHECK) {
+            Err(RecvTimeoutError::Timeout) if id.is_none() => {
+                if let Some(other) = host.default_input_device()
+                    && let Ok(default) = other.id()
+                    && own_id.as_ref().is_some_and(|own| *own != default)
+                {
+                    return Err(Error::unavailable(format!("the default microphone is now {other}: changing over")));
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
+}
+
+/// The streams behind a microphone. Dropping them may hang.
+struct Streams {
+    recording: Stream,
+    /// Built and never started.
+    _latency: Option<Stream>,
+}
+
+/// Builds the stream, stopped.
+///
+/// The device chooses its blocks, which loses the least. On PulseAudio that alone would mean lumps of up to two seconds,
+/// and cpal has one setting for the latency and the server's buffer: with 10 ms for both, the server drops whatever comes
+/// in larger lumps, without a word (a third of the sound of a monitor was measured). So the recording stream has the
+/// largest buffer, and a second stream that is never started asks for the 10 ms: the server runs a device at the lowest
+/// latency that any of its clients wants.
+fn build(
+    device: &Device,
+    supported: &SupportedStreamConfig,
+    input: CaptureInput,
+    notify: &Sender<Notice>,
+    xruns: &Arc<AtomicU64>,
+) -> Result<Streams> {
+    let sample_format = supported.sample_format();
+    let config = supported.config();
+    let mut latency = None;
+    if device.id().is_ok_and(|id| is_pulse(id.host())) {
+        let ten_millis = StreamConfig { buffer_size: BufferSize::Fixed((config.sample_rate / 100).max(1)), ..config };
+        let ignore = |_: &Data, _: &InputCallbackInfo| ();
+        let stream = device.build_input_stream_raw(ten_millis, sample_format, ignore, |_| (), Some(BUILD_LIMIT));
+        latency = Some(stream.map_err(|error| said("cannot ask the microphone for a low latency", error))?);
+    }
+    let recording = build_recording(device, config, sample_format, input, notify, xruns)
+        .map_err(|error| said("cannot open the microphone", error))?;
+    Ok(Streams { recording, _latency: latency })
+}
+
+fn build_recording(
+    device: &Device,
+    config: StreamConfig,
+    sample_format: SampleFormat,
+    mut input: CaptureInput,
+    notify: &Sender<Notice>,
+    xruns: &Arc<AtomicU64>,
+) -> Result<Stream, cpal::Error> {
+    let mut first_error = Some(notify.clone());
+    let xruns = xruns.clone();
+    device.build_input_stream_raw(
+        config,
+        sample_format,
+        move |data: &Data, info: &InputCallbackInfo| input.write_data(data, info),
+        move |error| match error.kind() {
+            cpal::ErrorKind::Xrun => {
+                xruns.fetch_add(1, Relaxed);
+            }
+            cpal::ErrorKind::RealtimeDenied | cpal::ErrorKind::DeviceChanged => {}
+            // A broken ALSA stream says so a million times a second: only the first is passed on.
+            _ => {
+                if let Some(notify) = first_error.take() {
+                    let _ = notify.try_send(Notice::Failed(said("the microphone is gone", error)));
+                }
+            }
+        },
+        Some(BUILD_LIMIT),
+    )
+}
+
+/// The host that has the device `id`, or the default one.
+fn host(id: Option<&str>) -> Result<Host> {
+    if let Some(wanted) = id.and_then(|id| id.parse::<DeviceId>().ok()) {
+        return open_host(wanted.host());
+    }
+    if let Some(pulse) = pulse()
+        && has_pulse_server()
+    {
+        return open_host(pulse);
+    }
+    if has_no_sound_card() {
+        // Asked about it, ALSA would only print its complaints over the terminal.
+        return Err(Error::unavailable(
+            "there is no microphone: no sound server (PulseAudio or PipeWire) and no sound card; start a server or plug one in",
+        ));
+    }
+    Ok(cpal::default_host())
+}
+
+fn open_host(id: HostId) -> Result<Host> {
+    cpal::host_from_id(id).map_err(|error| {
+        let server =
+            if is_pulse(id) { "the sound server (PulseAudio or PipeWire) does not answer" } else { "no sound" };
+        Error::unavailable(format!("{server}: {error}; start it, and the microphone comes back by itself"))
+    })
+}
+
+fn pulse() -> Option<HostId> {
+    cpal::ALL_HOSTS.iter().copied().find(|&id| is_pulse(id))
+}
+
+fn is_pulse(id: HostId) -> bool {
+    id.name() == "PulseAudio"
+}
+
+/// Whether a PulseAudio server runs here or is expected to: one that is dead for the moment must not send us to ALSA.
+fn has_pulse_server() -> bool {
+    let is_named = std::env::var_os("PULSE_SERVER").is_some_and(|server| !server.is_empty());
+    is_named
+        || ["PULSE_RUNTIME_PATH", "XDG_RUNTIME_DIR"]
+            .iter()
+            .filter_map(std::env::var_os)
+            .any(|directory| std::path::Path::new(&directory).join("pulse/native").exists())
+}
+
+/// Whether this is a Linux without any sound card.
+fn has_no_sound_card() -> bool {
+    cfg!(target_os = "linux")
+        && std::fs::read_to_string("/proc/asound/cards").map_or(true, |cards| cards.contains("no soundcards"))
+}
+
+/// The device `id` as it is now, or the default one.
+fn device(host: &Host, id: Option<&str>) -> Result<Device> {
+    let Some(id) = id else {
+        return host.default_input_device().ok_or_else(|| {
+            Error::not_found("there is no microphone: plug one in, or name one of those that `seseragi devices` lists")
+        });
+    };
+    let mut devices = host.input_devices().map_err(|error| said("cannot list the microphones", error))?;
+    devices.find(|device| device.id().is_ok_and(|own| own.to_string() == id || own.id() == id)).ok_or_else(|| {
+        Error::not_found(format!("there is no microphone \"{id}\" now; `seseragi devices` lists those that there are"))
+    })
+}
+
+/// The devices that can be recorded from, the default first.
+///
+/// # Errors
+/// When there is no sound system, or it does not answer.
+pub fn devices() -> Result<Vec<DeviceInfo>> {
+    let (answer, list) = bounded(1);
+    spawn_thread("devices", move || drop(answer.send(list_devices())))?;
+    list.recv_timeout(LIST_LIMIT)
+        .unwrap_or_else(|_| Err(Error::unavailable("the sound server does not answer; restart it")))
+}
+
+fn list_devices() -> Result<Vec<DeviceInfo>> {
+    let host = host(None)?;
+    let default = host.default_input_device().and_then(|device| device.id().ok());
+    let devices = host.input_devices().map_err(|error| said("cannot list the microphones", error))?;
+    let mut list: Vec<_> = devices
+        .filter_map(|device| {
+            let id = device.id().ok()?;
+            let config = device.default_input_config().ok()?;
+            Some(DeviceInfo {
+                host: id.host().to_string(),
+                is_default: default.as_ref() == Some(&id),
+                is_monitor: is_pulse(id.host()) && id.id().ends_with(".monitor"),
+                id: id.to_string(),
+                name: device.to_string(),
+                format: format!(
+                    "{} Hz, {} channel{}, {}",
+                    config.sample_rate(),
+                    config.channels(),
+                    if config.channels() == 1 { "" } else { "s" },
+                    config.sample_format()
+                ),
+            })
+        })
+        .collect();
+    list.sort_by_key(|device| (!device.is_default, device.is_monitor));
+    Ok(list)
+}
+
+/// What cpal said, as an error of ours.
+fn said(doing: &str, error: cpal::Error) -> Error {
+    use cpal::ErrorKind as Cpal;
+    let (kind, help) = match error.kind() {
+        Cpal::DeviceBusy => (ErrorKind::Busy, ": close the program that uses it"),
+        Cpal::PermissionDenied => (ErrorKind::Permission, ": allow this program to record"),
+        Cpal::UnsupportedConfig | Cpal::InvalidInput | Cpal::UnsupportedOperation => (ErrorKind::Invalid, ""),
+        Cpal::DeviceNotAvailable => (ErrorKind::NotFound, ": is it plugged in?"),
+        _ => (ErrorKind::Unavailable, ""),
+    };
+    Error::new(kind, format!("{doing} ({error}){help}"))
+}

@@ -1,0 +1,96 @@
+use super::*;
+use crate::train::test_data::{places, write_tones};
+
+fn spec(epochs: u32) -> TrainSpec {
+    TrainSpec { epochs, batch_size: 2, seed: 5, ..TrainSpec::new("tones", "tones") }
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_tones(&folder.path().join("datasets/tones"), &["low", "middle one", "高い"], 24);
+    folder
+}
+
+/// Drives a run to its end or to `stop_after` steps; gives the losses.
+fn drive(run: &mut Run, stop_after: u64) -> Vec<f32> {
+    let mut losses = Vec::new();
+    while run.step() < stop_after || run.steps() == 0 {
+        match run.advance().unwrap() {
+            Outcome::Step(point) => losses.push(point.loss),
+            Outcome::Finished => break,
+            _ => {}
+        }
+    }
+    losses
+}
+
+#[test]
+fn a_run_learns_saves_its_best_model_and_ends() {
+    let folder = folder();
+    let mut run = Run::new(spec(2), places(folder.path())).unwrap();
+    let losses = drive(&mut run, u64::MAX);
+    assert_eq!(losses.len(), 50, "two epochs of 25 steps");
+    assert!(losses[45..].iter().sum::<f32>() < 0.7 * losses[..5].iter().sum::<f32>(), "{losses:?}");
+    assert_eq!((run.step(), run.steps(), run.epoch()), (50, 50, 2));
+    let model = places(folder.path()).models.load("tones").unwrap();
+    assert_eq!(model.card().tokens, ["low", "middle one", "高い"]);
+    assert_eq!(model.card().features.sample_rate_hz, 8_000);
+    assert_eq!(run.best().map(|best| best.accuracy), model.card().metrics.get("validation_accuracy").copied());
+}
+
+#[test]
+fn a_resumed_run_goes_on_to_the_bit() {
+    let folder = folder();
+    let whole = drive(&mut Run::new(spec(2), places(folder.path())).unwrap(), 33);
+    std::fs::remove_dir_all(folder.path().join("runs")).unwrap();
+
+    let mut first = Run::new(spec(2), places(folder.path())).unwrap();
+    let mut losses = drive(&mut first, 28);
+    first.write_checkpoint().unwrap();
+    drop(first);
+    let resumed = TrainSpec { resume_from_checkpoint: true, ..spec(2) };
+    let mut second = Run::new(resumed, places(folder.path())).unwrap();
+    losses.extend(drive(&mut second, 33));
+    assert_eq!(losses, whole);
+    assert_eq!(second.step(), 33);
+}
+
+#[test]
+fn a_checkpoint_of_other_labels_is_refused() {
+    let folder = folder();
+    let mut run = Run::new(spec(1), places(folder.path())).unwrap();
+    drive(&mut run, 1);
+    run.write_checkpoint().unwrap();
+    write_tones(&folder.path().join("datasets/tones"), &["new"], 9);
+    let resumed = TrainSpec { resume_from_checkpoint: true, ..spec(1) };
+    let error = Run::new(resumed, places(folder.path())).unwrap().advance().unwrap_err();
+    assert!(error.message.contains("knows the labels low, middle one, 高い"), "{error}");
+}
+
+#[test]
+fn bad_orders_are_refused_before_anything_is_read() {
+    let folder = folder();
+    let error = |spec| Run::new(spec, places(folder.path())).err().expect("refused").message;
+    assert!(error(TrainSpec::new("x", "nothing")).contains("known names: tones"));
+    assert!(error(TrainSpec { epochs: 0, ..spec(1) }).contains("epochs is 0"));
+    let one = folder.path().join("one");
+    write_tones(&one, &["only"], 3);
+    assert!(error(TrainSpec::new("x", one.display().to_string())).contains("one label only (only)"));
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    assert!(error(TrainSpec::new("x", folder.path().join("empty").display().to_string())).contains("make one folder"));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_fails_the_run_with_its_name() {
+    let folder = folder();
+    std::fs::write(folder.path().join("models"), b"a file in the way").unwrap();
+    let mut run = Run::new(spec(1), places(folder.path())).unwrap();
+    let error = loop {
+        match run.advance() {
+            Ok(Outcome::Finished) => panic!("the model cannot have been saved"),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(error.message.contains("cannot save model \"tones\""), "{error}");
+}

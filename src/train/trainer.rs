@@ -1,0 +1,311 @@
+//! The trainer: a job that lives as long as the program and runs one training at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use bevy::ecs::message::Message;
+use bevy::tasks::Task;
+
+pub use super::spec::TrainSpec;
+
+use super::batch::low_priority_pool;
+use super::progress::{LossCurve, LossPoint, Meter, Phase, Progress};
+use super::run::{Outcome, Places, Run};
+use crate::config::{Config, assets_dir, data_dir};
+use crate::event::{Event, EventHub};
+use crate::link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender};
+use crate::models::ModelStore;
+use crate::task::{Job, Next, Pool, TaskRegistry};
+use crate::{Error, Result, Text};
+
+/// How often an idle or paused trainer looks for orders.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// Orders that may wait.
+const COMMANDS: usize = 64;
+
+/// Something asked of the trainer, from inside the ECS.
+#[derive(Message, Clone, Debug, PartialEq)]
+pub enum TrainingIntent {
+    /// Start a run.
+    Start(TrainSpec),
+    /// Hold the run after its current step.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Write a checkpoint and end the run.
+    Stop,
+}
+
+/// Steers and shows the trainer; cheap to clone, usable from any thread, never waits.
+#[derive(Clone, Debug)]
+pub struct TrainerHandle {
+    /// Link: *all*; when it is full an order is refused as busy.
+    orders: LinkSender<Order>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    places: Places,
+    /// Whether a run is ordered or under way. Whoever turns it on may order one; the job turns it off.
+    is_taken: AtomicBool,
+    progress: Latest<Progress>,
+    curve: LossCurve,
+}
+
+#[derive(Debug)]
+enum Order {
+    Start(Box<Run>),
+    Pause,
+    Resume,
+    Stop,
+}
+
+impl TrainerHandle {
+    /// Starts a run and says its name.
+    ///
+    /// Refuses at once a bad spec, a dataset that does not exist or has fewer than two labels (`Invalid`, `NotFound`),
+    /// and any run while there is one (`Busy`).
+    pub fn start(&self, spec: TrainSpec) -> Result<Text> {
+        let run = Run::new(spec, self.shared.places.clone())?;
+        let name = Text::from(run.spec().model_name.as_str());
+        if self.shared.is_taken.swap(true, SeqCst) {
+            let other = self.shared.progress.load();
+            return Err(Error::busy(format!("the training run \"{}\" is under way: stop it first", other.run)));
+        }
+        self.shared.curve.clear();
+        self.shared.progress.publish(Progress {
+            phase: Phase::Preparing,
+            epochs: run.spec().epochs,
+            ..Progress::new(name.clone())
+        });
+        self.orders.send(Order::Start(Box::new(run))).map_err(|_| {
+            self.shared.is_taken.store(false, SeqCst);
+            Error::busy("the trainer has too many orders waiting: try again")
+        })?;
+        Ok(name)
+    }
+
+    /// Holds the run after its current step.
+    pub fn pause(&self) -> Result<()> {
+        self.order(Order::Pause)
+    }
+
+    /// Lets a paused run go on.
+    pub fn resume(&self) -> Result<()> {
+        self.order(Order::Resume)
+    }
+
+    /// Lets the run write a checkpoint and end.
+    pub fn stop(&self) -> Result<()> {
+        self.order(Order::Stop)
+    }
+
+    /// How the newest run stands.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.shared.progress.load()
+    }
+
+    /// The loss of every step of the newest run.
+    pub fn loss_curve(&self) -> &LossCurve {
+        &self.shared.curve
+    }
+
+    fn order(&self, order: Order) -> Result<()> {
+        if !self.shared.is_taken.load(SeqCst) {
+            return Err(Error::not_found("there is no training run: start one first"));
+        }
+        self.orders.send(order).map_err(|_| Error::busy("the trainer has too many orders waiting: try again"))
+    }
+}
+
+/// Starts the trainer with the program's folders.
+pub fn spawn(
+    config: &Config,
+    models: ModelStore,
+    events: EventHub,
+    links: &LinkRegistry,
+    tasks: &TaskRegistry,
+) -> Result<(TrainerHandle, Task<()>)> {
+    let places = places(models)?;
+    spawn_in(places, config.train.threads, events, links, tasks)
+}
+
+/// The program's folders: known datasets are those shipped and those of the user.
+pub fn places(models: ModelStore) -> Result<Places> {
+    let data = data_dir()?;
+    let datasets = vec![data.join("datasets"), assets_dir()?.join("datasets")];
+    Ok(Places { models, datasets, runs: data.join("runs") })
+}
+
+/// Starts the trainer with the given folders and number of threads.
+pub fn spawn_in(
+    places: Places,
+    threads: usize,
+    events: EventHub,
+    links: &LinkRegistry,
+    tasks: &TaskRegistry,
+) -> Result<(TrainerHandle, Task<()>)> {
+    let (handle, job) = trainer(places, threads, events, links)?;
+    Ok((handle, tasks.spawn(Pool::Train, "train", job)))
+}
+
+/// The two ends of a trainer.
+fn trainer(places: Places, threads: usize, events: EventHub, links: &LinkRegistry) -> Result<(TrainerHandle, Trainer)> {
+    let (sender, orders) = links.bounded("trainer: commands", Kind::All, COMMANDS);
+    let shared = Arc::new(Shared {
+        places,
+        is_taken: AtomicBool::new(false),
+        progress: Latest::new(Progress::default()),
+        curve: LossCurve::default(),
+    });
+    let pool = low_priority_pool("train", threads)?;
+    let trainer = Trainer { orders, shared: shared.clone(), events, pool, active: None };
+    Ok((TrainerHandle { orders: sender, shared }, trainer))
+}
+
+/// The job.
+struct Trainer {
+    orders: LinkReceiver<Order>,
+    shared: Arc<Shared>,
+    events: EventHub,
+    /// burn computes on the rayon pool that it is called in; this one's threads give way to all others.
+    pool: rayon::ThreadPool,
+    active: Option<Active>,
+}
+
+struct Active {
+    run: Run,
+    progress: Progress,
+    meter: Meter,
+}
+
+impl Job for Trainer {
+    fn tick(&mut self, now: Instant) -> Next {
+        while let Some(order) = self.orders.try_recv() {
+            self.obey(order, now);
+        }
+        let Some(active) = &mut self.active else { return Next::Sleep(IDLE) };
+        match active.progress.phase {
+            Phase::Paused => return Next::Sleep(IDLE),
+            Phase::Stopping => {
+                let written = active.run.write_checkpoint();
+                self.end(now, written);
+                return Next::Now;
+            }
+            _ => {}
+        }
+        let outcome = self.pool.install(|| active.run.advance());
+        match outcome {
+            Ok(Outcome::Finished) => self.end(now, Ok(())),
+            Ok(outcome) => self.report(now, outcome),
+            Err(error) => self.end(now, Err(error)),
+        }
+        Next::Now
+    }
+
+    fn recover(&mut self, now: Instant, failure: Error) {
+        self.end(now, Err(failure));
+    }
+}
+
+impl Trainer {
+    fn obey(&mut self, order: Order, now: Instant) {
+        match (order, &mut self.active) {
+            (Order::Start(run), None) => {
+                let progress = (*self.shared.progress.load()).clone();
+                self.active = Some(Active { run: *run, progress, meter: Meter::default() });
+                self.publish(now);
+            }
+            // Cannot be: `is_taken` lets nobody order a run before the last one ended.
+            (Order::Start(_), Some(_)) => {}
+            (Order::Pause, Some(active)) if matches!(active.progress.phase, Phase::Preparing | Phase::Running) => {
+                active.progress.phase = Phase::Paused;
+                self.publish(now);
+            }
+            (Order::Resume, Some(active)) if active.progress.phase == Phase::Paused => {
+                let is_loaded = active.run.steps() > 0;
+                active.progress.phase = if is_loaded { Phase::Running } else { Phase::Preparing };
+                active.meter.rest();
+                self.publish(now);
+            }
+            (Order::Stop, Some(active)) => {
+                active.progress.phase = Phase::Stopping;
+                self.publish(now);
+            }
+            // Already paused, already going on, or the run ended before the order came.
+            (Order::Pause | Order::Resume | Order::Stop, _) => {}
+        }
+    }
+
+    fn report(&mut self, now: Instant, outcome: Outcome) {
+        let Some(Active { run, progress, meter }) = &mut self.active else { return };
+        match outcome {
+            Outcome::Loading { read, total } => (progress.files_read, progress.files) = (read, total),
+            Outcome::Ready(summary) => {
+                progress.phase = Phase::Running;
+                progress.files_read = progress.files;
+                if !summary.skipped.is_empty() {
+                    let text = format!("{} unusable files were left out", summary.skipped.len());
+                    progress.message = Some(text.into());
+                }
+            }
+            // Nothing changed; a batch takes less time than a step, so this is no pause worth an update.
+            Outcome::Waiting => return,
+            Outcome::Step(point) => {
+                meter.step(now);
+                progress.loss = point.loss;
+                self.shared.curve.push(point);
+            }
+            Outcome::Validating => meter.interrupt(),
+            Outcome::Validated(score) => {
+                progress.validation_loss = score.map(|score| score.loss);
+                progress.validation_accuracy = score.map(|score| score.accuracy);
+                let validation_loss = progress.validation_loss;
+                self.shared.curve.push(LossPoint { step: run.step(), loss: progress.loss, validation_loss });
+            }
+            Outcome::Saved(model) => {
+                self.events.publish(Event::ModelSaved { model: model.card().name.as_str().into() });
+            }
+            Outcome::Checkpoint | Outcome::Finished => meter.interrupt(),
+        }
+        self.publish(now);
+    }
+
+    /// Ends the run: done, or failed with `result`'s error.
+    fn end(&mut self, now: Instant, result: Result<()>) {
+        let Some(active) = &mut self.active else { return };
+        active.progress.phase = Phase::Done;
+        if let Err(error) = result {
+            active.progress.phase = Phase::Failed;
+            active.progress.message = Some(error.message.as_str().into());
+            self.events.publish(Event::Failure { owner: "train".into(), message: error.message });
+        }
+        self.publish(now);
+        self.active = None;
+        self.shared.is_taken.store(false, SeqCst);
+    }
+
+    /// Shows the run's state to everyone. Link: newest wins for the state, *recent* for the event.
+    fn publish(&mut self, now: Instant) {
+        let Some(Active { run, progress, meter }) = &mut self.active else { return };
+        meter.update(now);
+        progress.updates += 1;
+        progress.epoch = run.epoch();
+        progress.epochs = run.spec().epochs;
+        (progress.step, progress.steps) = (run.step(), run.steps());
+        progress.learning_rate = run.learning_rate();
+        progress.best_accuracy = run.best().map(|best| best.accuracy);
+        progress.examples_per_sec = meter.examples_per_sec(run.spec().batch_size as usize);
+        progress.eta_secs = meter.eta_secs(progress.steps.saturating_sub(progress.step));
+        progress.longest_pause_secs = meter.longest_pause_secs();
+        self.shared.progress.publish(progress.clone());
+        self.events.publish(Event::Progress(progress.clone()));
+    }
+}
+
+#[cfg(test)]
+#[path = "trainer_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+use super::*;
+use crate::ErrorKind;
+use crate::train::progress::CurveCursor;
+use crate::train::test_data::{places, write_tones};
+
+struct Bench {
+    folder: tempfile::TempDir,
+    handle: TrainerHandle,
+    job: Trainer,
+    events: EventHub,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_tones(&folder.path().join("datasets/tones"), &["low", "high"], 12);
+        let events = EventHub::default();
+        let links = LinkRegistry::default();
+        let (handle, job) = trainer(places(folder.path()), 1, events.clone(), &links).unwrap();
+        Self { folder, handle, job, events, now: Instant::now() }
+    }
+
+    fn spec(&self) -> TrainSpec {
+        TrainSpec { epochs: 40, batch_size: 1, ..TrainSpec::new("tones", "tones") }
+    }
+
+    /// Ticks, 10 ms a tick by the job's clock, until `until` holds.
+    fn tick_until(&mut self, until: impl Fn(&Progress) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !until(&self.handle.progress()) {
+            self.now += Duration::from_millis(10);
+            self.job.tick(self.now);
+            assert!(Instant::now() < deadline, "{:?}", self.handle.progress());
+        }
+    }
+}
+
+#[test]
+fn one_run_at_a_time_and_orders_without_a_run_are_refused() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.handle.progress().phase, Phase::Idle);
+    for order in [TrainerHandle::pause, TrainerHandle::resume, TrainerHandle::stop] {
+        assert_eq!(order(&bench.handle).unwrap_err().kind, ErrorKind::NotFound);
+    }
+    assert_eq!(&*bench.handle.start(bench.spec()).unwrap(), "tones");
+    assert_eq!(bench.handle.progress().phase, Phase::Preparing, "seen before the first tick");
+    let error = bench.handle.start(bench.spec()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy);
+    assert!(error.message.contains("\"tones\" is under way"));
+    let bad = TrainSpec { epochs: 0, ..bench.spec() };
+    assert_eq!(bench.handle.start(bad).unwrap_err().kind, ErrorKind::Invalid);
+    bench.handle.stop().unwrap();
+    bench.tick_until(|progress| progress.phase == Phase::Done);
+    bench.handle.start(bench.spec()).unwrap();
+}
+
+#[test]
+fn a_run_is_paused_resumed_and_stopped_between_two_steps() {
+    let mut bench = Bench::new();
+    bench.handle.start(bench.spec()).unwrap();
+    bench.tick_until(|progress| progress.step >= 3);
+    bench.handle.pause().unwrap();
+    bench.tick_until(|progress| progress.phase == Phase::Paused);
+    let paused_at = bench.handle.progress().step;
+    for _ in 0..5 {
+        bench.now += Duration::from_secs(10);
+        assert_eq!(bench.job.tick(bench.now), Next::Sleep(IDLE));
+    }
+    assert_eq!(bench.handle.progress().step, paused_at);
+    bench.handle.resume().unwrap();
+    bench.tick_until(|progress| progress.step > paused_at + 2);
+    let progress = bench.handle.progress();
+    assert_eq!(progress.phase, Phase::Running);
+    assert!(progress.longest_pause_secs < 1.0, "{progress:?}");
+    assert!(progress.examples_per_sec > 0.0 && progress.eta_secs > 0.0 && progress.steps == 1_000);
+    bench.handle.stop().unwrap();
+    bench.tick_until(|progress| progress.phase == Phase::Done);
+    let stopped_at = bench.handle.progress().step;
+    assert!(bench.folder.path().join("runs/tones/checkpoint.safetensors").is_file());
+
+    let resumed = TrainSpec { resume_from_checkpoint: true, ..bench.spec() };
+    bench.handle.start(resumed).unwrap();
+    bench.tick_until(|progress| progress.phase == Phase::Running);
+    assert_eq!(bench.handle.progress().step, stopped_at);
+}
+
+#[test]
+fn every_step_is_in_the_curve_and_every_update_is_an_event() {
+    let mut bench = Bench::new();
+    bench.handle.start(TrainSpec { epochs: 1, ..bench.spec() }).unwrap();
+    bench.tick_until(|progress| progress.phase == Phase::Done);
+    let mut points = Vec::new();
+    bench.handle.loss_curve().read(&mut CurveCursor::default(), &mut points);
+    let steps: Vec<u64> =
+        points.iter().filter(|point| point.validation_loss.is_none()).map(|point| point.step).collect();
+    assert_eq!(steps, (1..=25).collect::<Vec<_>>());
+    let (records, missed) = bench.events.read_after(0, usize::MAX);
+    let updates = records.iter().filter(|record| matches!(record.event, Event::Progress(_))).count() as u64;
+    assert_eq!((updates, missed), (bench.handle.progress().updates, 0));
+    assert!(records.iter().any(|record| matches!(&record.event, Event::ModelSaved { model } if &**model == "tones")));
+}
+
+#[test]
+fn a_failed_run_says_why_and_frees_the_trainer() {
+    let mut bench = Bench::new();
+    std::fs::write(bench.folder.path().join("runs"), b"a file in the way").unwrap();
+    bench.handle.start(TrainSpec { epochs: 1, ..bench.spec() }).unwrap();
+    bench.tick_until(|progress| progress.phase == Phase::Failed);
+    let message = bench.handle.progress().message.clone().unwrap();
+    assert!(message.contains("cannot write the checkpoint"), "{message}");
+    let failures = bench.events.read_after(0, usize::MAX).0;
+    assert!(failures.iter().any(|record| matches!(&record.event, Event::Failure { owner, .. } if &**owner == "train")));
+    bench.handle.start(bench.spec()).unwrap();
+    bench.job.recover(bench.now, Error::internal("train: boom"));
+    bench.job.tick(bench.now);
+    bench.job.recover(bench.now, Error::internal("train: boom"));
+    assert_eq!(bench.handle.progress().phase, Phase::Failed);
+    bench.handle.start(bench.spec()).unwrap();
+}
