@@ -88,9 +88,12 @@ pub fn run(options: RunOptions) -> Result<()> {
     if let Some(after) = options.exit_after {
         app.insert_resource(ExitAt(after));
     }
-    app.add_systems(Last, exit_when_told);
+    if let Some(status_file) = status_file {
+        app.insert_resource(status_file);
+    }
+    app.add_systems(Last, (exit_when_told, write_last_status).chain());
     let exit = app.run();
-    drop((status_file, server));
+    drop(server);
     match exit {
         AppExit::Success => Ok(()),
         AppExit::Error(_) => Err(Error::internal("the window or the GPU failed; the log above says how")),
@@ -181,6 +184,7 @@ fn add_drawing(app: &mut App, options: &RunOptions, engine: Engine, tasks: Engin
     crate::panel::plugin(app, &options.config);
 }
 
+<<<<<<< HEAD
 /// Once the window is closed: no more `Draw`, no camera for the GPU and egui to draw on, and turns by the clock, because without
 /// a window no event of the window system wakes the loop any more.
 fn go_headless(
@@ -200,6 +204,15 @@ fn go_headless(
     let frames = *engine.frames().load();
     engine.frames().publish(FrameStatus { drawn: frames.drawn, ..FrameStatus::default() });
     info!("the window is closed; the program goes on without it");
+=======
+/// The last status is that of a program that still runs: with its tasks and its streams.
+fn write_last_status(mut exits: MessageReader<AppExit>, file: Option<ResMut<StatusFile>>) {
+    if let Some(mut file) = file
+        && exits.read().next().is_some()
+    {
+        file.finish();
+    }
+>>>>>>> main
 }
 
 fn exit_when_told(time: Res<Time<Real>>, at: Option<Res<ExitAt>>, mut exit: MessageWriter<AppExit>) {
