@@ -184,7 +184,6 @@ fn add_drawing(app: &mut App, options: &RunOptions, engine: Engine, tasks: Engin
     crate::panel::plugin(app, &options.config);
 }
 
-<<<<<<< HEAD
 /// Once the window is closed: no more `Draw`, no camera for the GPU and egui to draw on, and turns by the clock, because without
 /// a window no event of the window system wakes the loop any more.
 fn go_headless(
@@ -204,7 +203,8 @@ fn go_headless(
     let frames = *engine.frames().load();
     engine.frames().publish(FrameStatus { drawn: frames.drawn, ..FrameStatus::default() });
     info!("the window is closed; the program goes on without it");
-=======
+}
+
 /// The last status is that of a program that still runs: with its tasks and its streams.
 fn write_last_status(mut exits: MessageReader<AppExit>, file: Option<ResMut<StatusFile>>) {
     if let Some(mut file) = file
@@ -212,7 +212,6 @@ fn write_last_status(mut exits: MessageReader<AppExit>, file: Option<ResMut<Stat
     {
         file.finish();
     }
->>>>>>> main
 }
 
 fn exit_when_told(time: Res<Time<Real>>, at: Option<Res<ExitAt>>, mut exit: MessageWriter<AppExit>) {
