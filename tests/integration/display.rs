@@ -68,7 +68,7 @@ fn is_ours(connection: &RustConnection, id: Window) -> bool {
     let class = connection.get_property(false, id, AtomEnum::WM_CLASS, AtomEnum::STRING, 0, 64).unwrap().reply();
     let attributes = connection.get_window_attributes(id).unwrap().reply();
     // A window that is gone by now is none of ours.
-    class.is_ok_and(|class| class.value.starts_with(b"seseragi"))
+    class.is_ok_and(|class| class.value.windows(8).any(|name| name == b"seseragi"))
         && attributes.is_ok_and(|attributes| attributes.map_state == MapState::VIEWABLE)
 }
 
