@@ -58,6 +58,13 @@ impl StatusFile {
 
 impl Drop for StatusFile {
     fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl StatusFile {
+    /// Writes the status a last time, and waits a little for it.
+    pub fn finish(&mut self) {
         drop(self.end.take());
         if let Ok(ended) = self.ended.get_mut() {
             // Past the grace the disk hangs; the program ends without the last write.
