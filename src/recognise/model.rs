@@ -176,6 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dsp::mel::LogMel;
 
     fn config() -> ModelConfig {
         ModelConfig { channels: 24, ..ModelConfig::words(&FeatureConfig::speech(8_000), 5) }
@@ -241,6 +242,26 @@ mod tests {
             for (a, b) in expected.iter().zip(&streamed) {
                 prop_assert!((a - b).abs() <= 1e-5, "{} and {}", a, b);
             }
+        }
+    }
+
+    #[test]
+    fn streamed_equals_offline_on_real_recordings() {
+        let features = FeatureConfig::speech(8_000);
+        let config = ModelConfig::words(&features, 10);
+        let network = config.init(&Device::flex()).unwrap();
+        let speech = crate::dsp::mel::tests::speech();
+        let frames = LogMel::whole(&features, &speech).unwrap();
+        let expected = offline(&network, &frames, config.bands);
+        assert!(expected.len() > 100 * config.classes());
+        for block in [1, 3, 4, 7, 12, 40, 400] {
+            let (mut state, mut streamed) = (network.online_state(), Vec::new());
+            for frames in frames.chunks(block * config.bands) {
+                network.step(&mut state, frames, &mut streamed).unwrap();
+            }
+            let differences = expected.iter().zip(&streamed).map(|(a, b)| (a - b).abs());
+            let largest = differences.fold(0.0, f32::max);
+            assert!(streamed.len() == expected.len() && largest <= 1e-5, "blocks of {block}: {largest}");
         }
     }
 

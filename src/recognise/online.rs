@@ -52,6 +52,8 @@ struct Ear {
     state: Option<OnlineState>,
     /// The feature frame that the next step begins with.
     next_frame: u64,
+    /// Whether a step was taken since recognition began.
+    has_stepped: bool,
     logits: Vec<f32>,
 }
 
@@ -92,7 +94,7 @@ impl Online {
         self.is_running = true;
         self.start_sample = at_sample;
         if let Some(ear) = &mut self.ear {
-            ear.state = None;
+            (ear.state, ear.has_stepped) = (None, false);
             ear.next_frame = ear.step_of(at_sample);
         }
         self.go_on(events)
@@ -136,7 +138,7 @@ impl Online {
             // On with the step that holds the end of what was recognised; heard twice is better than not heard.
             let decoded_secs = old.next_frame as f64 * old.line.config().hop_secs();
             fresh.next_frame = fresh.next_frame.max(fresh.step_floor((decoded_secs / config.hop_secs()) as u64));
-            fresh.decoder = old.decoder;
+            (fresh.decoder, fresh.has_stepped) = (old.decoder, old.has_stepped);
             self.ear = Some(fresh);
             return self.settle(&model, events);
         };
@@ -181,7 +183,7 @@ impl Online {
         if let Some(ear) = &mut self.ear {
             let segment = ear.decoder.finish();
             ear.line = FeatureLine::new(ear.line.config(), self.stream_rate_hz, at_sample)?;
-            ear.state = None;
+            (ear.state, ear.has_stepped) = (None, false);
             ear.next_frame = ear.step_of(at_sample.max(self.start_sample));
             self.report(segment.into_iter().collect(), events);
         }
@@ -190,12 +192,12 @@ impl Online {
 
     /// After a swap: carries the open segment over to the new model, or closes it.
     fn settle(&mut self, model: &Model, events: &mut Vec<OnlineEvent>) -> Result<()> {
-        if let Some(ear) = &mut self.ear {
-            if !ear.decoder.adopt(model.card()) {
-                let segment = ear.decoder.finish();
-                ear.decoder = Decoder::new(model.card());
-                self.report(segment.into_iter().collect(), events);
-            }
+        if let Some(ear) = &mut self.ear
+            && !ear.decoder.adopt(model.card())
+        {
+            let segment = ear.decoder.finish();
+            ear.decoder = Decoder::new(model.card());
+            self.report(segment.into_iter().collect(), events);
         }
         self.go_on(events)
     }
@@ -227,7 +229,7 @@ impl Online {
 impl Ear {
     fn new(model: Arc<Model>, line: FeatureLine) -> Self {
         let decoder = Decoder::new(model.card());
-        Self { model, line, decoder, state: None, next_frame: 0, logits: Vec::new() }
+        Self { model, line, decoder, state: None, next_frame: 0, has_stepped: false, logits: Vec::new() }
     }
 
     /// Feature frames in a step.
@@ -251,22 +253,23 @@ impl Ear {
             self.next_frame = self.next_frame.max(self.line.first().div_ceil(step) * step);
         }
         while self.next_frame + step <= self.line.end() {
-            let mut state = match self.state.take() {
-                Some(state) => state,
-                None => self.prime()?,
-            };
+            let mut state = self.take_state()?;
             let frames = self.line.frames(self.next_frame, self.next_frame + step);
             self.logits.clear();
             self.model.network().step(&mut state, frames, &mut self.logits)?;
             segments.extend(decode(&self.model, &mut self.decoder, self.next_frame, frames, &self.logits));
             self.state = Some(state);
+            self.has_stepped = true;
             self.next_frame += step;
         }
         Ok(())
     }
 
-    /// The state that the network would have before `next_frame`, had it heard everything kept before.
-    fn prime(&mut self) -> Result<OnlineState> {
+    /// The state before `next_frame`. Where there is none, the one the network would have, had it heard all that is kept.
+    fn take_state(&mut self) -> Result<OnlineState> {
+        if let Some(state) = self.state.take() {
+            return Ok(state);
+        }
         let step = self.step();
         let past = (self.model.card().model.receptive_frames() as u64).div_ceil(step) * step;
         let kept = self.line.first().div_ceil(step) * step;
@@ -283,7 +286,11 @@ impl Ear {
 
     /// Recognises the frames that do not fill a step, with silence after them.
     fn flush(&mut self, segments: &mut Vec<Segment>) -> Result<()> {
-        let Some(mut state) = self.state.take() else { return Ok(()) };
+        let is_idle = self.next_frame >= self.line.end() && !self.has_stepped;
+        if is_idle || self.next_frame > self.line.end() {
+            return Ok(());
+        }
+        let mut state = self.take_state()?;
         let config = self.line.config();
         let step = self.step() as usize * config.bands;
         let mut frames = self.line.frames(self.next_frame, self.line.end()).to_vec();

@@ -149,6 +149,22 @@ fn a_stop_makes_final_what_was_said_and_a_start_goes_on() {
 }
 
 #[test]
+fn a_swap_just_before_the_stop_costs_nothing() {
+    let (model, samples) = (Arc::new(lively_model()), sound(3.0));
+    let mut online = Online::new(8_000).unwrap();
+    let mut events = Vec::new();
+    online.swap(model.clone(), &mut events).unwrap();
+    online.start(0, &mut events).unwrap();
+    online.stop(&mut events).unwrap();
+    assert!(events.is_empty(), "nothing was heard");
+    online.start(0, &mut events).unwrap();
+    online.accept(0, &samples, &mut events).unwrap();
+    online.swap(model.clone(), &mut events).unwrap();
+    online.stop(&mut events).unwrap();
+    assert_eq!(online.transcript(), &whole(&model, &samples));
+}
+
+#[test]
 fn a_model_with_other_tokens_or_features_takes_over() {
     let (model, samples) = (Arc::new(lively_model()), sound(14.0));
     let renamed = |features: Option<FeatureConfig>| {
@@ -156,7 +172,7 @@ fn a_model_with_other_tokens_or_features_takes_over() {
         card.features = features.unwrap_or(card.features);
         Arc::new(Model::new(card, model.network()).unwrap())
     };
-    let shifted = FeatureConfig { log_mean: -12.5, hop_samples: 60, ..FeatureConfig::speech(6_000) };
+    let shifted = FeatureConfig { log_mean: -14.5, hop_samples: 60, ..FeatureConfig::speech(6_000) };
     for other in [renamed(None), renamed(Some(shifted))] {
         let transcript = run(&model, &samples, &[800], |online, at, events| {
             if at == 56_000 {
