@@ -7,10 +7,10 @@ mod display;
 mod fixture;
 mod http;
 mod isolation;
-#[cfg(target_os = "linux")]
+mod microphone;
 mod microphone_scenarios;
+mod monitor;
 mod program;
-#[cfg(target_os = "linux")]
 mod pulse;
 mod scenarios;
 mod sse;

@@ -115,7 +115,7 @@ impl PulseServer {
         }
     }
 
-    /// Adds a null sink, whose source is `NAME.monitor`; returns its module for [`PulseServer::unload`].
+    /// Adds a null sink; `format` may be followed by further arguments of the module. Its source is `NAME.monitor`; returns its module for [`PulseServer::unload`].
     pub fn add_sink(&mut self, name: &str, rate_hz: u32, format: &str, channels: u16) -> String {
         let arguments = [
             "load-module",
@@ -135,18 +135,12 @@ impl PulseServer {
         self.pactl(&["unload-module", module]);
     }
 
-    /// Removes the sink that every server begins with, as if a microphone were pulled out.
-    pub fn unload_first_sink(&self) {
-        let list = self.pactl(&["list", "short", "modules"]);
-        let line = list.lines().find(|line| line.contains("sink_name=spk ")).expect("the first sink");
-        self.unload(line.split_whitespace().next().expect("its number"));
-    }
-
     /// An idle null sink works in lumps of two seconds; with somebody listening at 10 ms it works like a real device. Waits
     /// until it does.
     fn keep_awake(&mut self, source: &str) {
-        let heard = self.directory.join(format!("{source}.raw"));
-        self.helpers.push(self.recorder(source, &heard));
+        let heard = self.directory.join(format!("{source}.{}.raw", self.helpers.len()));
+        // In the source's own form: the server changes the rate of an idle device to that of who comes first.
+        self.helpers.push(self.recorder(source, &heard, &["--fix-rate", "--fix-format", "--fix-channels"]));
         let start = Instant::now();
         let size = || std::fs::metadata(&heard).map_or(0, |metadata| metadata.len());
         let mut growths = 0;
@@ -158,10 +152,10 @@ impl PulseServer {
         }
     }
 
-    fn recorder(&self, source: &str, raw: &Path) -> Child {
+    fn recorder(&self, source: &str, raw: &Path, form: &[&str]) -> Child {
         let file = File::create(raw).expect("a file to record to");
         let mut command = self.command("parec");
-        command.args(["--latency-msec=10", "--raw", "--format=s16le", "--rate=48000", "--channels=1", "-d", source]);
+        command.args(["--latency-msec=10", "--raw", "-d", source]).args(form);
         command.stdout(file).stderr(Stdio::null()).spawn().expect("parec starts")
     }
 
@@ -173,20 +167,13 @@ impl PulseServer {
 
     /// Records a source into a raw file of s16 mono samples at 48 kHz.
     pub fn record(&self, source: &str, raw: &Path) -> Player {
-        Player(self.recorder(source, raw))
+        Player(self.recorder(source, raw, &["--format=s16le", "--rate=48000", "--channels=1"]))
     }
 }
 
 impl Drop for PulseServer {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-impl Player {
-    /// Waits until it ends by itself.
-    pub fn wait(mut self) {
-        self.0.wait().expect("the player ends");
     }
 }
 
