@@ -19,7 +19,9 @@ use tempfile::TempDir;
 use crate::{
     client::{get, post, post_json},
     display::{Display, ShownWindow},
+    microphone_scenarios::edits,
     program::{key, project, tokens_of, write_speech},
+    pulse::PulseServer,
 };
 
 /// Each test may take this long. Software rendering and training share the cores with the stream.
@@ -41,14 +43,23 @@ struct Windowed {
 }
 
 impl Windowed {
-    /// None where there is no X server to be had.
+    /// With a file as its source. None where there is no X server to be had.
     fn start(args: &[&str]) -> Option<Self> {
+        Self::start_on(|path| format!("file:{}", path.display()), Vec::new(), args)
+    }
+
+    /// With the source that `source` makes of the path of the file of speech, and more variables.
+    fn start_on(
+        source: impl FnOnce(&Path) -> String,
+        environment: Vec<(&'static str, String)>,
+        args: &[&str],
+    ) -> Option<Self> {
         let display = Display::start()?;
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("speech.wav");
         let sound = write_speech(&path, SPOKEN);
         let mut config = Config::default();
-        let source = format!("file:{}", path.display()).parse().unwrap();
+        let source = source(&path).parse().unwrap();
         config.lanes = vec![LaneConfig { key: key(), source, gain_db: 0.0, is_open: false, is_recognised: false }];
         (config.window.width, config.window.height) = SIZE;
         config.window.on_close = OnClose::Headless;
@@ -61,6 +72,7 @@ impl Windowed {
         for name in ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DBUS_SESSION_BUS_ADDRESS", "PULSE_SERVER", "RUST_LOG"] {
             command.env_remove(name);
         }
+        command.envs(environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(home.path().join("log")).unwrap());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -190,6 +202,10 @@ fn tokens(status: &Value) -> &Value {
     &status["streams"][0]["tokens"]
 }
 
+fn words(status: &Value) -> Vec<String> {
+    tokens(status).as_array().unwrap().iter().map(|token| token["token"].as_str().unwrap().to_owned()).collect()
+}
+
 /// Width, height and the number of colours of a PNG.
 fn picture(path: &Path) -> (u32, u32, usize) {
     let mut reader = png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
@@ -286,5 +302,26 @@ fn a_closed_window_leaves_the_program_running_without_it() {
     let status = program.play_out();
     assert_eq!((drawn(&status), &status["frames"]["fps"]), (before, &json!(0.0)), "nothing is drawn any more");
     // Which takes a turn of the app that no event of a window calls for.
+    program.end();
+}
+
+#[test]
+fn a_microphone_is_recognised_in_a_window_while_training() {
+    let Some(server) = PulseServer::start() else { return };
+    let Some(mut program) = Windowed::start_on(|_| "mic".to_owned(), server.environment(), &[]) else { return };
+    program.start_training();
+    program.open_and_recognise();
+    program.until("the connection", |status| status["streams"][0]["connection"] == "connected");
+    let player = server.play(&program.path("speech.wav"), "spk");
+    program.until_word();
+    program.until_steps(2);
+    let expected: Vec<String> = tokens_of(&program.sound).iter().map(|token| token.token.to_string()).collect();
+    program.until("all words", |status| words(status).len() >= expected.len());
+    sleep(Duration::from_secs(1));
+    drop(player);
+    let status = program.status();
+    println!("heard {:?}, the file alone {expected:?}; frames {}", words(&status), status["frames"]);
+    assert!(edits(&words(&status), &expected) <= 1);
+    assert_eq!((&status["realtime_running"], &status["is_training"]), (&json!(true), &json!(true)));
     program.end();
 }
