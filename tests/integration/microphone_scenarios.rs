@@ -9,7 +9,7 @@ use std::{
 
 use seseragi::stream::{
     ConnectionState::{self, Connected, Idle, Lost, Opening, Stalled},
-    Gap, GapCause, StreamCommand,
+    GapCause, StreamCommand,
 };
 
 use crate::{
@@ -22,6 +22,7 @@ const FPS: f64 = 60.0;
 /// How long a test may take at most, and how long it waits for anything in it.
 const LIMIT: Duration = Duration::from_secs(40);
 const WAIT: Duration = Duration::from_secs(15);
+const SECOND: Duration = Duration::from_secs(1);
 const RATE: usize = 48_000;
 /// About nine seconds.
 const SPOKEN: usize = 8;
@@ -198,55 +199,75 @@ fn lag(program: &mut Program) -> f64 {
 }
 
 /// Draws until the stream is in `state`, which must not take longer than `limit`.
-fn until_state(program: &mut Program, state: ConnectionState, limit: Duration) -> Duration {
-    let start = Instant::now();
-    let what = format!("the state {state}");
-    program.until(&what, FPS, limit, |program| program.states().last() == Some(&state));
-    start.elapsed()
+fn until_state(program: &mut Program, state: ConnectionState, limit: Duration) {
+    program.until(&format!("the state {state}"), FPS, limit, |program| program.states().last() == Some(&state));
 }
 
-fn gaps(program: &Program) -> Vec<Gap> {
-    program.status().streams[0].gaps.clone()
+/// When a source went away and came back, as far as a test can tell: it stops and starts while a command runs.
+struct Outage {
+    stopping: Instant,
+    stopped: Instant,
+    starting: Instant,
 }
 
-/// What must be so after sound came back: the stream's clock is where it would be without the outage, to 60 ms, and the outage
-/// is one gap with its cause.
-fn assert_gap(program: &mut Program, lag_before: f64, outage: Duration, causes: &[GapCause]) {
-    let lag_after = lag(program);
-    let gaps = gaps(program);
-    let secs: Vec<_> = gaps.iter().map(|gap| gap.len_samples as f64 / RATE as f64).collect();
-    let (total, error_millis) = (secs.iter().sum::<f64>(), (lag_after - lag_before) * 1e3);
-    println!("outage at least {outage:?}; gaps {gaps:?} of {secs:.3?} s; the clock is off by {error_millis:.1} ms");
-    assert_eq!(gaps.iter().map(|gap| gap.cause).collect::<Vec<_>>(), causes);
-    assert!(error_millis.abs() < 60.0, "the clock is off by {error_millis} ms");
-    assert!(total > outage.as_secs_f64() - 0.1 && total < outage.as_secs_f64() + 2.0, "{total}");
-    let lost: u64 = gaps.iter().map(|gap| gap.len_samples).sum();
-    assert_eq!(program.status().streams[0].samples_lost, lost);
+impl Outage {
+    /// Runs `stop`, waits until the stream is in `state`, runs on for `time`, and runs `start`.
+    fn cause(
+        program: &mut Program,
+        server: &mut PulseServer,
+        (stop, state): (impl FnOnce(&mut PulseServer), ConnectionState),
+        secs: f64,
+        start: impl FnOnce(&mut PulseServer),
+    ) -> Self {
+        let stopping = Instant::now();
+        stop(server);
+        let stopped = Instant::now();
+        until_state(program, state, SECOND);
+        println!("seen after {:?}", stopping.elapsed());
+        program.run_for(secs, FPS);
+        let starting = Instant::now();
+        start(server);
+        let started = Instant::now();
+        until_state(program, Connected, 2 * SECOND);
+        println!("back after {:?}", started.elapsed());
+        Self { stopping, stopped, starting }
+    }
+
+    /// The stream's clock is where it would be without the outage, to 60 ms, and the outage is one gap with its cause.
+    fn assert_gap(&self, program: &mut Program, lag_before: f64, cause: GapCause) {
+        let longest = self.stopping.elapsed().as_secs_f64();
+        let shortest = (self.starting - self.stopped).as_secs_f64();
+        let error_millis = (lag(program) - lag_before) * 1e3;
+        let gaps = program.status().streams[0].gaps.clone();
+        println!("{gaps:?}; the clock is off by {error_millis:.1} ms");
+        assert_eq!(gaps.iter().map(|gap| gap.cause).collect::<Vec<_>>(), [cause]);
+        assert!(error_millis.abs() < 60.0, "the clock is off by {error_millis} ms");
+        let secs = gaps[0].len_samples as f64 / RATE as f64;
+        println!("a gap of {secs:.3} s for an outage of {shortest:.3} to {longest:.3} s");
+        assert!(secs > shortest - 0.06 && secs < longest, "{secs}");
+        assert_eq!(program.status().streams[0].samples_lost, gaps[0].len_samples);
+        assert!(program.status().realtime_running, "and it is recognised as before");
+    }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+/// A microphone that has been connected for a second, and how far its clock is behind the wall.
+fn connected(source: &str) -> (Program, f64) {
+    let mut program = Program::start(source);
+    program.open_and_recognise();
+    until_connected(&mut program);
+    program.run_for(1.0, FPS);
+    let behind = lag(&mut program);
+    (program, behind)
+}
 
 #[test]
 fn a_sound_server_that_dies_and_returns_costs_a_gap_and_no_stream() {
     let name = "microphone_scenarios::a_sound_server_that_dies_and_returns_costs_a_gap_and_no_stream";
     with_server(name, LIMIT, |server| {
-        let mut program = Program::start("mic");
-        program.open_and_recognise();
-        until_connected(&mut program);
-        program.run_for(1.0, FPS);
-        let before = lag(&mut program);
-        let start = Instant::now();
-        server.kill();
-        let seen = until_state(&mut program, Lost, SECOND);
-        program.run_for(1.5, FPS);
-        assert_eq!(program.states()[2..], [Connected, Lost], "it is lost once, however often it is tried");
-        server.restart();
-        let outage = start.elapsed();
-        let back = until_state(&mut program, Connected, 2 * SECOND);
-        println!("seen after {seen:?}, back {back:?} after the server");
-        assert_gap(&mut program, before, outage, &[GapCause::Lost]);
-        assert_eq!(program.states(), [Idle, Opening, Connected, Lost, Connected]);
-        assert!(program.status().realtime_running, "and is recognised as before");
+        let (mut program, before) = connected("mic");
+        let outage = Outage::cause(&mut program, server, (PulseServer::kill, Lost), 1.5, PulseServer::restart);
+        outage.assert_gap(&mut program, before, GapCause::Lost);
+        assert_eq!(program.states(), [Idle, Opening, Connected, Lost, Connected], "however often it was tried");
     });
 }
 
@@ -255,43 +276,23 @@ fn a_microphone_that_is_pulled_out_and_put_back_is_the_same_stream() {
     let name = "microphone_scenarios::a_microphone_that_is_pulled_out_and_put_back_is_the_same_stream";
     with_server(name, LIMIT, |server| {
         let module = server.add_sink("usb", 48_000, "s16le", 1);
-        let mut program = Program::start("mic:pulseaudio:usb.monitor");
-        program.open_and_recognise();
-        until_connected(&mut program);
-        program.run_for(1.0, FPS);
-        let before = lag(&mut program);
-        let start = Instant::now();
-        server.unload(&module);
-        let seen = until_state(&mut program, Lost, SECOND);
-        program.run_for(1.5, FPS);
-        server.add_sink("usb", 48_000, "s16le", 1);
-        let outage = start.elapsed();
-        let back = until_state(&mut program, Connected, 2 * SECOND);
-        println!("seen after {seen:?}, back {back:?} after the microphone");
-        assert_gap(&mut program, before, outage, &[GapCause::Lost]);
-        let states = program.states();
-        assert_eq!((&states[..3], states.last()), (&ONCE[..], Some(&Connected)));
-        assert!(states[3..states.len() - 1].iter().all(|state| *state == Lost), "{states:?}");
+        let (mut program, before) = connected("mic:pulseaudio:usb.monitor");
+        let pull_out = |server: &mut PulseServer| server.unload(&module);
+        let put_back = |server: &mut PulseServer| drop(server.add_sink("usb", 48_000, "s16le", 1));
+        let outage = Outage::cause(&mut program, server, (pull_out, Lost), 1.5, put_back);
+        outage.assert_gap(&mut program, before, GapCause::Lost);
+        assert_eq!(program.states(), [Idle, Opening, Connected, Lost, Connected], "however often it was tried");
     });
 }
 
 #[test]
 fn a_suspended_microphone_stalls_and_goes_on() {
     with_server("microphone_scenarios::a_suspended_microphone_stalls_and_goes_on", LIMIT, |server| {
-        let mut program = Program::start("mic");
-        program.open_and_recognise();
-        until_connected(&mut program);
-        program.run_for(1.0, FPS);
-        let before = lag(&mut program);
-        let start = Instant::now();
-        server.pactl(&["suspend-sink", "spk", "1"]);
-        let seen = until_state(&mut program, Stalled, SECOND);
-        program.run_for(0.7, FPS);
-        server.pactl(&["suspend-sink", "spk", "0"]);
-        let outage = start.elapsed();
-        let back = until_state(&mut program, Connected, 2 * SECOND);
-        println!("seen after {seen:?}, back {back:?} after it was resumed");
-        assert_gap(&mut program, before, outage, &[GapCause::Stall]);
+        let (mut program, before) = connected("mic");
+        let suspend = |server: &mut PulseServer| drop(server.pactl(&["suspend-sink", "spk", "1"]));
+        let resume = |server: &mut PulseServer| drop(server.pactl(&["suspend-sink", "spk", "0"]));
+        let outage = Outage::cause(&mut program, server, (suspend, Stalled), 0.7, resume);
+        outage.assert_gap(&mut program, before, GapCause::Stall);
         assert_eq!(program.states(), [Idle, Opening, Connected, Stalled, Connected]);
     });
 }
