@@ -87,9 +87,12 @@ pub fn run(options: RunOptions) -> Result<()> {
     if let Some(after) = options.exit_after {
         app.insert_resource(ExitAt(after));
     }
-    app.add_systems(Last, exit_when_told);
+    if let Some(status_file) = status_file {
+        app.insert_resource(status_file);
+    }
+    app.add_systems(Last, (exit_when_told, write_last_status).chain());
     let exit = app.run();
-    drop((status_file, server));
+    drop(server);
     match exit {
         AppExit::Success => Ok(()),
         AppExit::Error(_) => Err(Error::internal("the window or the GPU failed; the log above says how")),
@@ -169,11 +172,16 @@ pub(super) fn add_drawing(app: &mut App, config: &Config, engine: Engine, tasks:
     crate::panel::plugin(app, config);
 }
 
-fn exit_when_told(
-    time: Res<Time<Real>>,
-    at: Option<Res<ExitAt>>,
-    mut exit: MessageWriter<AppExit>,
-) {
+/// The last status is that of a program that still runs: with its tasks and its streams.
+fn write_last_status(mut exits: MessageReader<AppExit>, file: Option<ResMut<StatusFile>>) {
+    if let Some(mut file) = file
+        && exits.read().next().is_some()
+    {
+        file.finish();
+    }
+}
+
+fn exit_when_told(time: Res<Time<Real>>, at: Option<Res<ExitAt>>, mut exit: MessageWriter<AppExit>) {
     if IS_STOPPED.load(Relaxed) || at.is_some_and(|at| time.elapsed() >= at.0) {
         exit.write(AppExit::Success);
     }

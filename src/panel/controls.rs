@@ -1,8 +1,8 @@
 //! The bar on top: what fills the stream, whether it is connected, and the two switches as people know them.
 
 use bevy_egui::egui::{
-    Align, Button, Color32, CornerRadius, Key, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke, StrokeKind, TextEdit, Ui,
-    WidgetInfo, WidgetType, pos2, vec2,
+    Align, Button, Color32, CornerRadius, Key, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke,
+    StrokeKind, TextEdit, Ui, WidgetInfo, WidgetType, pos2, vec2,
 };
 
 use super::{
@@ -84,7 +84,10 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
         if lanes.len() > 1 {
             for other in lanes {
                 let is_this = other.key == lane.key;
-                if ui.selectable_label(is_this, format!("{}   {}", other.key, source_name(other.source, language))).clicked() {
+                if ui
+                    .selectable_label(is_this, format!("{}   {}", other.key, source_name(other.source, language)))
+                    .clicked()
+                {
                     state.lane = Some(other.key.clone());
                     ui.close();
                 }
@@ -151,7 +154,8 @@ fn connection(ui: &mut Ui, language: Language, lane: &LaneView) {
         ConnectionState::Connected => format::clock(lane.connected_secs),
         _ => lane.reason.unwrap_or_default().to_owned(),
     };
-    let detail_color = if lane.connection == ConnectionState::Connected && !lane.is_silent { theme::MUTED } else { theme::AMBER };
+    let detail_color =
+        if lane.connection == ConnectionState::Connected && !lane.is_silent { theme::MUTED } else { theme::AMBER };
     let (rect, response) = ui.allocate_exact_size(vec2(138.0, HEIGHT), Sense::hover());
     let state = widgets::line(ui, labels::state(lane.connection).line(language), size::SMALL, color, 122.0);
     let below = widgets::line(ui, detail.as_str(), size::CAPTION, detail_color, 122.0);
@@ -177,7 +181,8 @@ pub fn state_color(state: ConnectionState) -> Color32 {
 }
 
 fn switches(ui: &mut Ui, language: Language, lane: &LaneView, intents: &mut Vec<Intent>) {
-    let (label, ask) = if lane.is_open() { (labels::CLOSE, StreamCommand::Close) } else { (labels::OPEN, StreamCommand::Open) };
+    let (label, ask) =
+        if lane.is_open() { (labels::CLOSE, StreamCommand::Close) } else { (labels::OPEN, StreamCommand::Open) };
     if widgets::button(ui, label, language, Weight::Plain, 66.0).clicked() {
         intents.push(command(lane, ask));
     }
@@ -196,7 +201,14 @@ fn switches(ui: &mut Ui, language: Language, lane: &LaneView, intents: &mut Vec<
 }
 
 /// Hearing a file or the demo. A microphone is never heard here.
-fn listen(ui: &mut Ui, language: Language, lane: &LaneView, monitor: &MonitorMirror, has_volume: bool, intents: &mut Vec<Intent>) {
+fn listen(
+    ui: &mut Ui,
+    language: Language,
+    lane: &LaneView,
+    monitor: &MonitorMirror,
+    has_volume: bool,
+    intents: &mut Vec<Intent>,
+) {
     ui.add_enabled_ui(!lane.source.starts_with("mic"), |ui| {
         let weight = if monitor.is_on { Weight::Primary } else { Weight::Plain };
         if widgets::button(ui, labels::LISTEN, language, weight, 58.0).clicked() {
@@ -226,7 +238,11 @@ fn live(ui: &mut Ui, language: Language, is_live: bool) -> Response {
     let detail = if is_live { labels::LIVE.en } else { "L  End" };
     let detail = if is_live && language != Language::Both { "" } else { detail };
     let lines = [(label.pair(language).0, size::SMALL, color), (detail, 9.5, theme::MUTED)];
-    let lines: Vec<_> = lines.into_iter().filter(|line| !line.0.is_empty()).map(|(text, points, color)| (widgets::line(ui, text, points, color, width - 30.0), color)).collect();
+    let lines: Vec<_> = lines
+        .into_iter()
+        .filter(|line| !line.0.is_empty())
+        .map(|(text, points, color)| (widgets::line(ui, text, points, color, width - 30.0), color))
+        .collect();
     let height: f32 = lines.iter().map(|line| line.0.size().y).sum();
     let mut y = rect.center().y - height / 2.0;
     for (galley, color) in lines {

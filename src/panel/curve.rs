@@ -85,7 +85,9 @@ fn joined(points: impl ExactSizeIterator<Item = PlotPoint>) -> Vec<PlotPoint> {
         }
         last = Some(point);
     }
-    if group > 1 && let Some(last) = last {
+    if group > 1
+        && let Some(last) = last
+    {
         joined.push(last);
     }
     joined
@@ -104,7 +106,9 @@ pub fn show(ui: &mut Ui, shown: &ShownTraining, language: Language, height: f32)
         .min_thickness(30.0)
         .label_spacing(10.0..=16.0);
     let x_axis = axis(AxisHints::new_x()).formatter(|mark, _| steps(mark.value)).label_spacing(12.0..=24.0);
-    let line = |name: &str, points: &[PlotPoint]| Line::new(name.to_owned(), PlotPoints::Owned(points.to_vec())).allow_hover(false);
+    let line = |name: &str, points: &[PlotPoint]| {
+        Line::new(name.to_owned(), PlotPoints::Owned(points.to_vec())).allow_hover(false)
+    };
     ui.scope(|ui| {
         ui.visuals_mut().extreme_bg_color = theme::NIGHT;
         Plot::new("loss curve")
@@ -131,7 +135,11 @@ pub fn show(ui: &mut Ui, shown: &ShownTraining, language: Language, height: f32)
                 plot.line(line("smoothed", &shown.smooth).stroke(Stroke::new(2.0, theme::TEAL)));
                 if !shown.validation.is_empty() {
                     let dots = Points::new("validation", PlotPoints::Owned(shown.validation.clone()));
-                    plot.line(line("between validations", &shown.validation).stroke(Stroke::new(1.0, theme::AMBER)).style(LineStyle::dashed_dense()));
+                    plot.line(
+                        line("between validations", &shown.validation)
+                            .stroke(Stroke::new(1.0, theme::AMBER))
+                            .style(LineStyle::dashed_dense()),
+                    );
                     plot.points(dots.color(theme::AMBER).radius(2.5).allow_hover(false));
                 }
             });
@@ -143,7 +151,8 @@ fn decades(input: GridInput) -> Vec<GridMark> {
     let (low, high) = input.bounds;
     let (first, last) = (low.floor() as i32, high.ceil() as i32);
     let marks = (first..=last).flat_map(|decade| {
-        [(1.0f64, 1.0), (2.0, 0.3), (5.0, 0.3)].map(|(digit, step_size)| GridMark { value: f64::from(decade) + digit.log10(), step_size })
+        [(1.0f64, 1.0), (2.0, 0.3), (5.0, 0.3)]
+            .map(|(digit, step_size)| GridMark { value: f64::from(decade) + digit.log10(), step_size })
     });
     marks.filter(|mark| (low..=high).contains(&mark.value)).collect()
 }
@@ -153,7 +162,8 @@ fn round_steps(input: GridInput) -> Vec<GridMark> {
     let (low, high) = (input.bounds.0.max(0.0), input.bounds.1);
     let raw = ((high - low) / 5.0).max(1.0);
     let decade = 10f64.powf(raw.log10().floor());
-    let step_size = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * decade).into_iter().find(|&step| step >= raw).unwrap_or(raw);
+    let step_size =
+        [1.0, 2.0, 5.0, 10.0].map(|digit| digit * decade).into_iter().find(|&step| step >= raw).unwrap_or(raw);
     let first = (low / step_size).ceil() as u64;
     let values = (first..first + 12).map(|i| i as f64 * step_size).take_while(|&value| value <= high);
     values.map(|value| GridMark { value, step_size }).collect()

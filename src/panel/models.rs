@@ -7,7 +7,10 @@ use super::{
     state::{Intent, PanelState},
     widgets::{self, Weight, size},
 };
-use crate::{draw::theme, recognise::service::{ModelIntent, ModelOffer}};
+use crate::{
+    draw::theme,
+    recognise::service::{ModelIntent, ModelOffer},
+};
 
 const ROW_HEIGHT: f32 = 26.0;
 /// Room for the bar of a list that is longer than its place.

@@ -11,7 +11,10 @@ use super::{
 use crate::{
     config::Language,
     draw::theme,
-    recognise::{service::ModelIntent, transcript::{Token, Transcript}},
+    recognise::{
+        service::ModelIntent,
+        transcript::{Token, Transcript},
+    },
     stream::ConnectionState,
 };
 

@@ -1,8 +1,8 @@
 //! The few shapes that all panels are made of. Everything with a number in it has a fixed width, so that nothing jumps.
 
 use bevy_egui::egui::{
-    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Margin, Pos2, Rect, Response, Sense, Stroke,
-    StrokeKind, Ui, Vec2, WidgetInfo, WidgetType, pos2,
+    Align, Align2, Color32, CornerRadius, FontFamily, FontId, Frame, Galley, Margin, Pos2, Rect, Response, Sense,
+    Stroke, StrokeKind, Ui, Vec2, WidgetInfo, WidgetType, pos2,
     text::{LayoutJob, TextFormat, TextWrapping},
     vec2,
 };
@@ -243,7 +243,8 @@ pub fn empty(ui: &mut Ui, hint: Label, language: Language, height: f32) {
     }
     for (content, points) in lines {
         let galley = line(ui, content, points, theme::MUTED, rect.width());
-        let at = Align2::CENTER_CENTER.align_size_within_rect(galley.size(), Rect::from_center_size(pos2(rect.center().x, y), galley.size()));
+        let at = Align2::CENTER_CENTER
+            .align_size_within_rect(galley.size(), Rect::from_center_size(pos2(rect.center().x, y), galley.size()));
         ui.painter().galley(at.min, galley, theme::MUTED);
         y += 16.0;
     }

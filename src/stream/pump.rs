@@ -1,5 +1,4 @@
-//! The pump: fills one stream, whatever happens to its source. It owns the state machine of the connection, the stream's clock and
-//! its gaps; everybody else hears what it hands on.
+//! The pump: fills one stream, whatever happens to its source. It owns the connection's state machine, the clock and the gaps.
 
 use std::{
     sync::Arc,
@@ -171,8 +170,10 @@ impl Pump {
         self.outage = self.outage.or(self.last_captured.map(|since| Outage::new(since, GapCause::Lost)));
         self.retry_at = now + self.backoff;
         self.backoff = (self.backoff * 2).min(BACKOFF[1]);
-        if self.connection.state() != ConnectionState::Lost || self.connection.reason() != Some(&error.message) {
+        if self.connection.state() != ConnectionState::Lost {
             self.enter(ConnectionState::Lost, Some(&error.message), now);
+        } else if self.connection.reason() != Some(&error.message) {
+            self.connection = self.connection.because(&error.message);
         }
     }
 

@@ -112,7 +112,9 @@ impl Fake {
         let noise = |step: u64| ((step * 7_919 % 101) as f32 / 101.0 - 0.5) * 2.0;
         let loss = |step: u64| (60.0 * (-(step as f32) / 150.0).exp() + 0.4) * (1.0 + 0.4 * noise(step));
         let validation = |step: u64| (step % 60 == 0).then(|| loss(step) * 1.1 + 0.05);
-        fake.curve = (1..=900).map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) }).collect();
+        fake.curve = (1..=900)
+            .map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) })
+            .collect();
         fake.status = busy_status(&fake);
         fake
     }
@@ -172,8 +174,10 @@ fn busy_status(fake: &Fake) -> Status {
         partial: String::new(),
         tokens: Vec::new(),
     };
-    let link = |name: &str, kind, len, capacity, dropped| LinkStatus { name: name.into(), kind, len, capacity, dropped };
-    let task = |name: &str, restarts, lateness_p99_millis| TaskStatus { name: name.into(), restarts, lateness_p99_millis };
+    let link =
+        |name: &str, kind, len, capacity, dropped| LinkStatus { name: name.into(), kind, len, capacity, dropped };
+    let task =
+        |name: &str, restarts, lateness_p99_millis| TaskStatus { name: name.into(), restarts, lateness_p99_millis };
     Status {
         version: "0.1.0",
         uptime_secs: 36_001.0,
