@@ -97,9 +97,7 @@ pub(super) fn run(args: &LatencyArgs) -> Result<(), Stop> {
     }
     let mut app = gpuless_app(&config, engine.clone(), tasks);
     let start = Instant::now() + WARM_UP;
-    app.init_resource::<Measured>()
-        .insert_resource(Span(start..start + args.secs))
-        .add_systems(Last, measure);
+    app.init_resource::<Measured>().insert_resource(Span(start..start + args.secs)).add_systems(Last, measure);
     note(&format!("drawing {} frames a second without a GPU for {} s", config.window.fps, args.secs.as_secs_f64()));
     app.run();
     let measured = app.world_mut().remove_resource::<Measured>().unwrap_or_default();
