@@ -88,7 +88,7 @@ impl Fake {
         lane.connection = ConnectionState::Connected;
         lane.is_recognised = true;
         lane.model = Some("digits");
-        let names: Vec<Text> = ["digits", "my-words", "yesterday"].map(Text::from).into();
+        let names: Vec<Text> = ["digits", "my-words"].map(Text::from).into();
         fake.models = ModelOffer { in_use: Some(names[0].clone()), better: Some(names[1].clone()), names };
         fake.progress = Progress {
             phase: Phase::Running,
