@@ -69,6 +69,7 @@ impl Windowed {
         command.args(["run", "--port", "0", "--exit-after", "60", "--config"]).arg(settings).args(args);
         command.current_dir(home.path()).env("DISPLAY", &display.name).env("WINIT_X11_SCALE_FACTOR", "1");
         command.env("SESERAGI_HOME", home.path().join("home")).env("SESERAGI_ASSETS", project("assets"));
+        command.env("XDG_RUNTIME_DIR", home.path());
         for name in ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DBUS_SESSION_BUS_ADDRESS", "PULSE_SERVER", "RUST_LOG"] {
             command.env_remove(name);
         }
