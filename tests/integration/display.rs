@@ -66,10 +66,13 @@ impl Drop for Display {
 
 fn is_ours(connection: &RustConnection, id: Window) -> bool {
     let class = connection.get_property(false, id, AtomEnum::WM_CLASS, AtomEnum::STRING, 0, 64).unwrap().reply();
-    let attributes = connection.get_window_attributes(id).unwrap().reply();
     // A window that is gone by now is none of ours.
-    class.is_ok_and(|class| class.value.windows(8).any(|name| name == b"seseragi"))
-        && attributes.is_ok_and(|attributes| attributes.map_state == MapState::VIEWABLE)
+    class.is_ok_and(|class| class.value.windows(8).any(|name| name == b"seseragi")) && is_shown(connection, id)
+}
+
+fn is_shown(connection: &RustConnection, id: Window) -> bool {
+    let attributes = connection.get_window_attributes(id).unwrap().reply();
+    attributes.is_ok_and(|attributes| attributes.map_state == MapState::VIEWABLE)
 }
 
 /// A window that was shown.
@@ -101,6 +104,11 @@ impl ShownWindow {
         let (protocols, delete) = (atom(b"WM_PROTOCOLS"), atom(b"WM_DELETE_WINDOW"));
         let event = ClientMessageEvent::new(32, self.id, protocols, [delete, 0, 0, 0, 0]);
         self.connection.send_event(false, self.id, EventMask::NO_EVENT, event).unwrap().check().unwrap();
+    }
+
+    /// Whether it is on the screen.
+    pub fn is_shown(&self) -> bool {
+        is_shown(&self.connection, self.id)
     }
 
     /// Whether it is still there, shown or not.

@@ -277,9 +277,11 @@ fn a_minimised_window_loses_nothing_and_is_drawn_again() {
     window.minimise();
     program.until_steps(2);
     sleep(Duration::from_secs(2));
+    assert!(!window.is_shown() && window.is_open());
     let before = drawn(&program.status());
     window.restore();
     program.until("drawing", |status| drawn(status) > before + 5);
+    assert!(window.is_shown());
     program.play_out();
     program.end();
 }
