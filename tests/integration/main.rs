@@ -7,6 +7,8 @@ mod display;
 mod fixture;
 mod http;
 mod isolation;
+#[cfg(target_os = "linux")]
+mod load;
 mod microphone;
 mod microphone_scenarios;
 mod monitor;

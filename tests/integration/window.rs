@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::{
     client::{get, post, post_json},
     display::{Display, ShownWindow},
+    load::OtherLoad,
     microphone_scenarios::edits,
     program::{key, project, tokens_of, write_speech},
     pulse::PulseServer,
@@ -39,6 +40,7 @@ struct Windowed {
     sound: Vec<i16>,
     home: TempDir,
     display: Display,
+    others: OtherLoad,
     started: Instant,
 }
 
@@ -81,7 +83,8 @@ impl Windowed {
         let addr = line.split('/').nth(2).and_then(|addr| addr.parse().ok());
         let log = || fs::read_to_string(home.path().join("log")).unwrap_or_default();
         let addr = addr.unwrap_or_else(|| panic!("{line:?} names no address; {}", log()));
-        let mut program = Self { child, addr, sound, home, display, started: Instant::now() };
+        let others = OtherLoad::since_now(child.id());
+        let mut program = Self { child, addr, sound, home, display, others, started: Instant::now() };
         program.until("a drawn frame", |status| drawn(status) > 3);
         Some(program)
     }
@@ -106,11 +109,6 @@ impl Windowed {
         assert_eq!((&stream["samples_lost"], &stream["xruns"], &stream["gaps"]), (&json!(0), &json!(0), &json!([])));
         for task in status["tasks"].as_array().unwrap() {
             assert_eq!(task["restarts"], 0, "{task}");
-        }
-        if let Some(training) = status["training"].as_object() {
-            let number = |key: &str| training[key].as_f64().unwrap();
-            let two_steps = 2.0 * 4.0 / number("examples_per_sec").max(1e-3);
-            assert!(number("longest_pause_secs") <= two_steps.max(1.0), "{training:?}");
         }
         status
     }
@@ -164,8 +162,22 @@ impl Windowed {
         status
     }
 
+    /// Progress came without a pause of more than a second or two steps, as far as others left the trainer a processor.
+    fn assert_no_pause(&mut self) {
+        let (status, others) = (self.status(), self.others.share());
+        let Some(training) = status["training"].as_object() else { return };
+        let number = |key: &str| training[key].as_f64().unwrap();
+        let (pause, two_steps) = (number("longest_pause_secs"), 2.0 * 4.0 / number("examples_per_sec").max(1e-3));
+        println!("longest pause {pause:.2} s; other programs took {:.0} % of the machine", others * 100.0);
+        if others > 0.25 {
+            return println!("the pause is not judged: the machine is busy with other things");
+        }
+        assert!(pause <= two_steps.max(1.0), "{training:?}");
+    }
+
     /// Asks it to end, which it does at once and well.
     fn end(mut self) {
+        self.assert_no_pause();
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let start = Instant::now();
