@@ -57,8 +57,9 @@ fn hz_at(height: f32) -> f32 {
     return lane.top_hz * height;
 }
 
+// Never below the floor: how far below it silence lies must not pull at its neighbours.
 fn decibels(magnitude: f32) -> f32 {
-    return 6.0205999 * log2(max(magnitude, 1e-8));
+    return max(6.0205999 * log2(max(magnitude, 1e-8)), lane.floor_db);
 }
 
 // Level of one column between two bin positions: smooth where a bin is several pixels high, the loudest bin where several
@@ -97,7 +98,7 @@ fn fragment(in: QuadOutput) -> @location(0) vec4<f32> {
 
     let a_pixel = lane.span / size.x;
     let at = lane.left + in.px.x * a_pixel;
-    var db = -200.0;
+    var db = lane.floor_db;
     if lane.columns > 0u {
         if a_pixel <= 1.0 {
             let before = floor(at - 0.5);

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bevy::{ecs::resource::Resource, log::warn};
+use bevy::ecs::resource::Resource;
 
-use crate::{Error, Result, engine::Engine, task::spawn_thread};
+use crate::{Error, Result, engine::Engine, event::Event, task::spawn_thread};
 
 /// How often it is written.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub struct StatusFile {
 
 impl StatusFile {
     /// Writes the status to `path` now, and then each second. A path that cannot be written is an error here; one that stops being
-    /// writable later is said in the log, once until something else is wrong.
+    /// writable later is told as an event, once until something else is wrong.
     pub fn start(path: PathBuf, engine: Engine) -> Result<Self> {
         write(&engine, &path, Instant::now())?;
         let (end, ending) = sync_channel::<()>(0);
@@ -41,7 +41,8 @@ impl StatusFile {
                 let is_over = ending.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
                 let error = write(&engine, &path, Instant::now()).err();
                 if let Some(error) = error.as_ref().filter(|error| last_error.as_ref() != Some(*error)) {
-                    warn!("{error}");
+                    let message = error.message.clone();
+                    engine.events().publish(Event::Failure { owner: "status file".into(), message });
                 }
                 last_error = error;
                 if is_over {
@@ -57,6 +58,13 @@ impl StatusFile {
 
 impl Drop for StatusFile {
     fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl StatusFile {
+    /// Writes the status a last time, and waits a little for it.
+    pub fn finish(&mut self) {
         drop(self.end.take());
         if let Ok(ended) = self.ended.get_mut() {
             // Past the grace the disk hangs; the program ends without the last write.

@@ -12,10 +12,14 @@ pub(super) fn list() -> Result<(), Stop> {
         )
         .into());
     }
-    let mut rows = vec![["SOURCE", "NAME", ""].map(str::to_owned).to_vec()];
+    let mut rows = vec![["SOURCE", "NAME", "FORMAT", "NOTE"].map(str::to_owned).to_vec()];
     rows.extend(devices.into_iter().map(|device| {
-        let mark = if device.is_default { "the default, also as mic" } else { "" };
-        vec![format!("mic:{}", device.id), device.name, mark.to_owned()]
+        let note = match (device.is_default, device.is_monitor) {
+            (true, _) => "the default: mic alone means it too",
+            (false, true) => "no microphone, but what is played",
+            (false, false) => "",
+        };
+        vec![format!("mic:{}", device.id), device.name, device.format, note.to_owned()]
     }));
     table(&rows).iter().try_for_each(|row| line(row))
 }

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 use bevy_egui::{
-    EguiContexts,
+    EguiContext, PrimaryEguiContext,
     egui::{Align2, Color32, FontId, LayerId, Mesh, Painter, Rect, Stroke, epaint::Vertex, pos2, vec2},
 };
 
@@ -76,8 +76,13 @@ fn small() -> FontId {
 }
 
 /// Paints all axes, meters and colour bars.
-pub(super) fn draw_axes(mut contexts: EguiContexts, lanes: Res<Lanes>, view: Res<View>, levels: Query<&Level>) {
-    let Ok(context) = contexts.ctx_mut() else { return };
+pub(super) fn draw_axes(
+    mut context: Single<&mut EguiContext, With<PrimaryEguiContext>>,
+    lanes: Res<Lanes>,
+    view: Res<View>,
+    levels: Query<&Level>,
+) {
+    let context = context.get_mut();
     for lane in &lanes.lanes {
         let places = &lane.places;
         let over = painter(context, places.frame.expand(4.0));

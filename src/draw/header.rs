@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use bevy::prelude::{Query, Res};
+use bevy::prelude::{Query, Res, Single, With};
 use bevy_egui::{
-    EguiContexts,
+    EguiContext, PrimaryEguiContext,
     egui::{
         Align2, Color32, FontId, Galley, LayerId, Painter, Pos2, Rect, Stroke, Vec2,
         epaint::text::{LayoutJob, TextFormat, TextWrapping},
@@ -31,12 +31,12 @@ pub fn state_color(state: ConnectionState) -> Color32 {
 
 /// Paints names, states and gaps.
 pub(super) fn draw_headers(
-    mut contexts: EguiContexts,
+    mut context: Single<&mut EguiContext, With<PrimaryEguiContext>>,
     lanes: Res<Lanes>,
     view: Res<View>,
     streams: Query<(Option<&Connection>, Option<&Gaps>, Option<&Level>)>,
 ) {
-    let Ok(context) = contexts.ctx_mut() else { return };
+    let context = context.get_mut();
     if lanes.lanes.is_empty() && streams.is_empty() {
         let text = "No stream yet";
         let over = context.layer_painter(LayerId::background());
@@ -116,7 +116,7 @@ fn live(over: &Painter, lane: &Lane, view: &View) {
             over.text(
                 pos2(left, header.bottom() - 15.0),
                 Align2::LEFT_CENTER,
-                "L → live",
+                "End → live",
                 FontId::proportional(11.0),
                 theme::MUTED,
             );

@@ -88,6 +88,11 @@ impl Places {
         }
     }
 
+    /// Where it says that a lane is live, or how far back it looks; touching it there returns to the present.
+    pub fn live_chip(&self) -> Rect {
+        Rect::from_min_max(pos2(self.plot.right(), self.header.top()), self.header.max)
+    }
+
     /// How much of the header belongs to name and state; the rest is for words.
     pub fn title_width(&self) -> f32 {
         (0.36 * self.plot.width()).min(330.0)

@@ -5,6 +5,7 @@
 
 pub mod axes;
 pub mod feed;
+mod gpu;
 pub mod header;
 pub mod lanes;
 mod navigation;
@@ -52,7 +53,7 @@ pub fn plugin(app: &mut App, window: &WindowConfig) {
             (draw_lanes, (spectrogram::draw_spectrogram, waveform::draw_waveform), draw_upload_count).chain(),
         );
     if app.get_sub_app(bevy::render::RenderApp).is_some() {
-        app.add_plugins(screenshot::plugin);
+        app.add_plugins((gpu::plugin, screenshot::plugin));
     }
     if app.is_plugin_added::<EguiPlugin>() {
         app.add_systems(
@@ -64,8 +65,8 @@ pub fn plugin(app: &mut App, window: &WindowConfig) {
     }
 }
 
-fn draw_upload_count(stats: Res<UploadStats>, mut clock: ResMut<FrameClock>) {
-    clock.uploaded_bytes = stats.bytes;
+fn draw_upload_count(frame: Res<PlotFrame>, mut clock: ResMut<FrameClock>) {
+    clock.uploaded_bytes = frame.sent.bytes;
 }
 
 /// Lays out the lanes and lets their clocks run.
@@ -78,10 +79,9 @@ fn draw_lanes(
     mut view: ResMut<View>,
     mut lanes: ResMut<Lanes>,
     mut frame: ResMut<PlotFrame>,
-    mut stats: ResMut<UploadStats>,
     mut last: Local<Option<Duration>>,
 ) {
-    *stats = UploadStats { total_bytes: stats.total_bytes, ..UploadStats::default() };
+    frame.sent = UploadStats { total_bytes: frame.sent.total_bytes, ..UploadStats::default() };
     frame.lanes.clear();
 
     let screen = cameras.iter().next();

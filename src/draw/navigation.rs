@@ -2,11 +2,14 @@
 
 use bevy::prelude::*;
 use bevy_egui::{
-    EguiContexts,
+    EguiContext, PrimaryEguiContext,
     egui::{Context, Key, PointerButton},
 };
 
-use super::{lanes::Lanes, view::View};
+use super::{
+    lanes::{Lane, Lanes},
+    view::View,
+};
 
 /// Zoom of one point of wheel travel.
 const ZOOM_A_POINT: f64 = 0.004;
@@ -22,8 +25,12 @@ struct Wish {
 }
 
 /// Turns what the user did over the lanes into the view.
-pub(super) fn draw_navigation(mut contexts: EguiContexts, lanes: Res<Lanes>, mut view: ResMut<View>) {
-    let Ok(context) = contexts.ctx_mut() else { return };
+pub(super) fn draw_navigation(
+    mut context: Single<&mut EguiContext, With<PrimaryEguiContext>>,
+    lanes: Res<Lanes>,
+    mut view: ResMut<View>,
+) {
+    let context = context.get_mut();
     let wish = read(context, &lanes, view.span_secs);
     if wish.live {
         view.go_live();
@@ -38,9 +45,12 @@ pub(super) fn draw_navigation(mut contexts: EguiContexts, lanes: Res<Lanes>, mut
 
 fn read(context: &Context, lanes: &Lanes, span_secs: f64) -> Wish {
     let mut wish = Wish { zoom: 1.0, anchor: 1.0, ..Wish::default() };
+    if !context.text_edit_focused() {
+        wish.live = context.input(|input| input.key_pressed(Key::L) || input.key_pressed(Key::End));
+    }
+    // A focused slider or list has its own use for these.
     if !context.egui_wants_keyboard_input() {
         context.input(|input| {
-            wish.live = input.key_pressed(Key::L) || input.key_pressed(Key::End);
             let (back, forward) = (input.key_pressed(Key::ArrowLeft), input.key_pressed(Key::ArrowRight));
             wish.back_secs = span_secs * 0.2 * (f64::from(u8::from(back)) - f64::from(u8::from(forward)));
             if input.key_pressed(Key::Home) {
@@ -55,6 +65,12 @@ fn read(context: &Context, lanes: &Lanes, span_secs: f64) -> Wish {
         });
     }
     let Some(pointer) = context.pointer_latest_pos() else { return wish };
+    // Who has no keyboard touches what says how far back the lane is.
+    let is_chip = |lane: &&Lane| lane.places.live_chip().contains(pointer) && !lane.live;
+    if lanes.lanes.iter().any(|lane| is_chip(&lane)) && context.input(|input| input.pointer.primary_clicked()) {
+        wish.live = true;
+        return wish;
+    }
     // A drag belongs to where it began.
     let from = context.input(|input| input.pointer.press_origin()).unwrap_or(pointer);
     let Some(lane) = lanes.lanes.iter().find(|lane| lane.places.plot.contains(from)) else { return wish };

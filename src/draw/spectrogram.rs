@@ -8,7 +8,7 @@ use super::{
     feed::Feed,
     lanes::{Lane, Lanes},
     plan::{Visible, level_for, ring_capacity},
-    plot::{GpuGeneration, PlotFrame, Quad, RingKind, SpectrogramUniform, UploadStats, WIDEST_RING},
+    plot::{GpuGeneration, PlotFrame, Quad, RingKind, SpectrogramUniform, WIDEST_RING},
     view::{FrequencyAxis, View},
 };
 use crate::stream::{Spectrogram, history::ColumnHistory};
@@ -53,7 +53,6 @@ pub(super) fn draw_spectrogram(
     generation: Res<GpuGeneration>,
     mut feed: Local<Feed>,
     mut frame: ResMut<PlotFrame>,
-    mut stats: ResMut<UploadStats>,
 ) {
     feed.begin(generation.get(), |entity| lanes.get(entity).is_some());
     for lane in &lanes.lanes {
@@ -77,9 +76,9 @@ pub(super) fn draw_spectrogram(
             }
         };
         let (first_row, sent) = feed.show(lane.entity, kind, capacity, &visible, &mut frame, copy);
-        stats.columns += sent;
-        stats.bytes += sent * u64::from(kind.entry_bytes());
-        stats.total_bytes += sent * u64::from(kind.entry_bytes());
+        frame.sent.columns += sent;
+        frame.sent.bytes += sent * u64::from(kind.entry_bytes());
+        frame.sent.total_bytes += sent * u64::from(kind.entry_bytes());
 
         let scale = lanes.pixels_per_point;
         frame.lane_mut(lane.entity).spectrogram = Some(SpectrogramUniform {

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 use bevy_egui::{
-    EguiContexts,
+    EguiContext, PrimaryEguiContext,
     egui::{
         Color32, CornerRadius, FontId, LayerId, Painter, Rect, Stroke, StrokeKind,
         epaint::text::{LayoutJob, TextFormat},
@@ -66,12 +66,12 @@ pub fn opacity(score: f32) -> f32 {
 
 /// Paints the words of all lanes.
 pub(super) fn draw_transcript(
-    mut contexts: EguiContexts,
+    mut context: Single<&mut EguiContext, With<PrimaryEguiContext>>,
     lanes: Res<Lanes>,
     view: Res<View>,
     transcripts: Query<&LaneTranscript>,
 ) {
-    let Ok(context) = contexts.ctx_mut() else { return };
+    let context = context.get_mut();
     for lane in &lanes.lanes {
         let Ok(LaneTranscript(report)) = transcripts.get(lane.entity) else { continue };
         let transcript = &report.transcript;

@@ -13,7 +13,7 @@ use super::{
     feed::Feed,
     lanes::Lanes,
     plan::{Visible, level_for, ring_capacity},
-    plot::{GpuGeneration, PlotFrame, Quad, RingKind, UploadStats, WIDEST_RING, WaveformUniform},
+    plot::{GpuGeneration, PlotFrame, Quad, RingKind, WIDEST_RING, WaveformUniform},
     theme,
 };
 use crate::stream::Waveform;
@@ -40,7 +40,6 @@ pub(super) fn draw_waveform(
     generation: Res<GpuGeneration>,
     mut feed: Local<Feed>,
     mut frame: ResMut<PlotFrame>,
-    mut stats: ResMut<UploadStats>,
 ) {
     feed.begin(generation.get(), |entity| lanes.get(entity).is_some());
     for lane in &lanes.lanes {
@@ -62,9 +61,9 @@ pub(super) fn draw_waveform(
         };
         let (first_texel, sent) = feed.show(lane.entity, RingKind::Peaks, capacity, &visible, &mut frame, copy);
         let bytes = sent * u64::from(RingKind::Peaks.entry_bytes());
-        stats.peaks += sent;
-        stats.bytes += bytes;
-        stats.total_bytes += bytes;
+        frame.sent.peaks += sent;
+        frame.sent.bytes += bytes;
+        frame.sent.total_bytes += bytes;
 
         let scale = lanes.pixels_per_point;
         frame.lane_mut(lane.entity).waveform = Some(WaveformUniform {

@@ -1,13 +1,14 @@
 //! The bar on top: what fills the stream, whether it is connected, and the two switches as people know them.
 
 use bevy_egui::egui::{
-    Align, Button, Color32, CornerRadius, Key, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke, StrokeKind, TextEdit, Ui,
-    WidgetInfo, WidgetType, pos2, vec2,
+    Align, Color32, CornerRadius, Key, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke, StrokeKind,
+    TextEdit, Ui, WidgetInfo, WidgetType, pos2, vec2,
 };
 
 use super::{
     format,
     labels::{self, Label},
+    layout,
     state::{Intent, LaneView, MonitorIntent, MonitorMirror, PanelState, Scene},
     widgets::{self, Weight, size},
 };
@@ -19,7 +20,9 @@ use crate::{
 
 /// Height of the bar, margins not counted.
 pub const HEIGHT: f32 = 40.0;
-/// Below this width the volume is left out, below the next the name in the second language.
+/// Width of the menu of sources.
+const MENU: f32 = 300.0;
+/// Below this width the name and the volume are left out.
 const ROOM_FOR_VOLUME: f32 = 1180.0;
 
 /// Draws the bar.
@@ -47,7 +50,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let help = widgets::icon(ui, "?", labels::KEYS.line(language));
+            let help = widgets::icon(ui, "?", 28.0, labels::KEYS.line(language));
             if help.clicked() {
                 state.shows_keys = !state.shows_keys;
             }
@@ -77,14 +80,18 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
     }
     let response = two_lines(ui, &caption, &source_name(lane.source, language), theme::TEXT, 158.0, true);
     response.widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, labels::SOURCE.en));
-    let popup = Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).width(300.0);
+    let popup = Popup::menu(&response)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .gap(4.0)
+        .frame(layout::overlay());
     popup.show(|ui| {
+        ui.set_width(MENU);
+        ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
         let mut chosen = None;
-        ui.spacing_mut().item_spacing = vec2(8.0, 6.0);
         if lanes.len() > 1 {
             for other in lanes {
-                let is_this = other.key == lane.key;
-                if ui.selectable_label(is_this, format!("{}   {}", other.key, source_name(other.source, language))).clicked() {
+                let name = format!("{}   {}", other.key, source_name(other.source, language));
+                if widgets::choice(ui, &name, other.key == lane.key).clicked() {
                     state.lane = Some(other.key.clone());
                     ui.close();
                 }
@@ -92,18 +99,20 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
             ui.separator();
         }
         for (label, source) in [(labels::DEMO, "demo"), (labels::MICROPHONE, "mic")] {
-            let is_this = lane.source == source;
-            if ui.selectable_label(is_this, label.line(language)).clicked() {
+            if widgets::choice(ui, &label.line(language), lane.source == source).clicked() {
                 chosen = Some(source.to_owned());
             }
         }
-        ui.label(labels::FILE.line(language));
+        ui.add_space(6.0);
+        widgets::plain(ui, labels::FILE.line(language), size::CAPTION, theme::MUTED);
         ui.horizontal(|ui| {
             let hint = labels::FILE_HINT.pair(language).0;
-            let edit = ui.add_sized(vec2(218.0, 26.0), TextEdit::singleline(&mut state.file_path).hint_text(hint));
+            let edit = TextEdit::singleline(&mut state.file_path).hint_text(hint).vertical_align(Align::Center);
+            let edit = ui.add_sized(vec2(MENU - 92.0, 26.0), edit);
             let enters = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
             let can_play = !state.file_path.trim().is_empty();
-            let is_clicked = ui.add_enabled(can_play, Button::new(labels::PLAY_FILE.pair(language).0)).clicked();
+            let button = |ui: &mut Ui| widgets::small_button(ui, labels::PLAY_FILE, language, Weight::Plain);
+            let is_clicked = ui.add_enabled_ui(can_play, button).inner.clicked();
             if can_play && (enters || is_clicked) {
                 chosen = Some(format!("file:{}", state.file_path.trim()));
             }
@@ -151,7 +160,8 @@ fn connection(ui: &mut Ui, language: Language, lane: &LaneView) {
         ConnectionState::Connected => format::clock(lane.connected_secs),
         _ => lane.reason.unwrap_or_default().to_owned(),
     };
-    let detail_color = if lane.connection == ConnectionState::Connected && !lane.is_silent { theme::MUTED } else { theme::AMBER };
+    let detail_color =
+        if lane.connection == ConnectionState::Connected && !lane.is_silent { theme::MUTED } else { theme::AMBER };
     let (rect, response) = ui.allocate_exact_size(vec2(138.0, HEIGHT), Sense::hover());
     let state = widgets::line(ui, labels::state(lane.connection).line(language), size::SMALL, color, 122.0);
     let below = widgets::line(ui, detail.as_str(), size::CAPTION, detail_color, 122.0);
@@ -177,7 +187,8 @@ pub fn state_color(state: ConnectionState) -> Color32 {
 }
 
 fn switches(ui: &mut Ui, language: Language, lane: &LaneView, intents: &mut Vec<Intent>) {
-    let (label, ask) = if lane.is_open() { (labels::CLOSE, StreamCommand::Close) } else { (labels::OPEN, StreamCommand::Open) };
+    let (label, ask) =
+        if lane.is_open() { (labels::CLOSE, StreamCommand::Close) } else { (labels::OPEN, StreamCommand::Open) };
     if widgets::button(ui, label, language, Weight::Plain, 66.0).clicked() {
         intents.push(command(lane, ask));
     }
@@ -196,7 +207,14 @@ fn switches(ui: &mut Ui, language: Language, lane: &LaneView, intents: &mut Vec<
 }
 
 /// Hearing a file or the demo. A microphone is never heard here.
-fn listen(ui: &mut Ui, language: Language, lane: &LaneView, monitor: &MonitorMirror, has_volume: bool, intents: &mut Vec<Intent>) {
+fn listen(
+    ui: &mut Ui,
+    language: Language,
+    lane: &LaneView,
+    monitor: &MonitorMirror,
+    has_volume: bool,
+    intents: &mut Vec<Intent>,
+) {
     ui.add_enabled_ui(!lane.source.starts_with("mic"), |ui| {
         let weight = if monitor.is_on { Weight::Primary } else { Weight::Plain };
         if widgets::button(ui, labels::LISTEN, language, weight, 58.0).clicked() {
@@ -226,7 +244,11 @@ fn live(ui: &mut Ui, language: Language, is_live: bool) -> Response {
     let detail = if is_live { labels::LIVE.en } else { "L  End" };
     let detail = if is_live && language != Language::Both { "" } else { detail };
     let lines = [(label.pair(language).0, size::SMALL, color), (detail, 9.5, theme::MUTED)];
-    let lines: Vec<_> = lines.into_iter().filter(|line| !line.0.is_empty()).map(|(text, points, color)| (widgets::line(ui, text, points, color, width - 30.0), color)).collect();
+    let lines: Vec<_> = lines
+        .into_iter()
+        .filter(|line| !line.0.is_empty())
+        .map(|(text, points, color)| (widgets::line(ui, text, points, color, width - 30.0), color))
+        .collect();
     let height: f32 = lines.iter().map(|line| line.0.size().y).sum();
     let mut y = rect.center().y - height / 2.0;
     for (galley, color) in lines {

@@ -10,7 +10,9 @@ use crate::{
     train::progress::{LossPoint, Progress},
 };
 
-/// How much of the past the smoothed line remembers: the weight of a new step falls from 1 to this.
+/// The smoothed line is a mean whose memory grows with the run, so that it follows the steep beginning: the weight of step `i` is
+/// `QUICK / (i + QUICK)`, but never less than `SMOOTHING`.
+const QUICK: f64 = 4.0;
 const SMOOTHING: f64 = 0.05;
 /// Points of a line on the screen; more are joined.
 const MOST_POINTS: usize = 600;
@@ -60,12 +62,12 @@ fn log_point(step: u64, loss: f32) -> PlotPoint {
     PlotPoint::new(step as f64, loss.log10())
 }
 
-/// The exponential mean of the logarithms, whose first values are plain means so that it starts where the losses are.
+/// The exponential mean of the logarithms.
 fn smoothed(curve: &[LossPoint]) -> impl ExactSizeIterator<Item = PlotPoint> {
     let mut mean = 0.0;
     curve.iter().enumerate().map(move |(i, point)| {
         let point = log_point(point.step, point.loss);
-        let weight = (1.0 / (i + 1) as f64).max(SMOOTHING);
+        let weight = (QUICK / (i as f64 + QUICK)).max(SMOOTHING);
         mean += (point.y - mean) * weight;
         PlotPoint::new(point.x, mean)
     })
@@ -85,7 +87,9 @@ fn joined(points: impl ExactSizeIterator<Item = PlotPoint>) -> Vec<PlotPoint> {
         }
         last = Some(point);
     }
-    if group > 1 && let Some(last) = last {
+    if group > 1
+        && let Some(last) = last
+    {
         joined.push(last);
     }
     joined
@@ -104,7 +108,9 @@ pub fn show(ui: &mut Ui, shown: &ShownTraining, language: Language, height: f32)
         .min_thickness(30.0)
         .label_spacing(10.0..=16.0);
     let x_axis = axis(AxisHints::new_x()).formatter(|mark, _| steps(mark.value)).label_spacing(12.0..=24.0);
-    let line = |name: &str, points: &[PlotPoint]| Line::new(name.to_owned(), PlotPoints::Owned(points.to_vec())).allow_hover(false);
+    let line = |name: &str, points: &[PlotPoint]| {
+        Line::new(name.to_owned(), PlotPoints::Owned(points.to_vec())).allow_hover(false)
+    };
     ui.scope(|ui| {
         ui.visuals_mut().extreme_bg_color = theme::NIGHT;
         Plot::new("loss curve")
@@ -127,11 +133,15 @@ pub fn show(ui: &mut Ui, shown: &ShownTraining, language: Language, height: f32)
             .show_y(false)
             .sense(egui::Sense::hover())
             .show(ui, |plot| {
-                plot.line(line("every step", &shown.loss).stroke(Stroke::new(1.0, theme::faded(theme::TEAL, 0.35))));
+                plot.line(line("every step", &shown.loss).stroke(Stroke::new(1.0, theme::faded(theme::TEAL, 0.45))));
                 plot.line(line("smoothed", &shown.smooth).stroke(Stroke::new(2.0, theme::TEAL)));
                 if !shown.validation.is_empty() {
                     let dots = Points::new("validation", PlotPoints::Owned(shown.validation.clone()));
-                    plot.line(line("between validations", &shown.validation).stroke(Stroke::new(1.0, theme::AMBER)).style(LineStyle::dashed_dense()));
+                    plot.line(
+                        line("between validations", &shown.validation)
+                            .stroke(Stroke::new(1.0, theme::AMBER))
+                            .style(LineStyle::dashed_dense()),
+                    );
                     plot.points(dots.color(theme::AMBER).radius(2.5).allow_hover(false));
                 }
             });
@@ -143,7 +153,8 @@ fn decades(input: GridInput) -> Vec<GridMark> {
     let (low, high) = input.bounds;
     let (first, last) = (low.floor() as i32, high.ceil() as i32);
     let marks = (first..=last).flat_map(|decade| {
-        [(1.0f64, 1.0), (2.0, 0.3), (5.0, 0.3)].map(|(digit, step_size)| GridMark { value: f64::from(decade) + digit.log10(), step_size })
+        [(1.0f64, 1.0), (2.0, 0.3), (5.0, 0.3)]
+            .map(|(digit, step_size)| GridMark { value: f64::from(decade) + digit.log10(), step_size })
     });
     marks.filter(|mark| (low..=high).contains(&mark.value)).collect()
 }
@@ -153,7 +164,8 @@ fn round_steps(input: GridInput) -> Vec<GridMark> {
     let (low, high) = (input.bounds.0.max(0.0), input.bounds.1);
     let raw = ((high - low) / 5.0).max(1.0);
     let decade = 10f64.powf(raw.log10().floor());
-    let step_size = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * decade).into_iter().find(|&step| step >= raw).unwrap_or(raw);
+    let step_size =
+        [1.0, 2.0, 5.0, 10.0].map(|digit| digit * decade).into_iter().find(|&step| step >= raw).unwrap_or(raw);
     let first = (low / step_size).ceil() as u64;
     let values = (first..first + 12).map(|i| i as f64 * step_size).take_while(|&value| value <= high);
     values.map(|value| GridMark { value, step_size }).collect()

@@ -18,7 +18,8 @@ pub fn definitions() -> FontDefinitions {
         fonts.font_data.insert(name.to_owned(), FontData::from_static(data).into());
     }
     let own = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
-    let behind = |first: &str| [first.to_owned(), "japanese".to_owned()].into_iter().chain(own.iter().cloned()).collect();
+    let behind =
+        |first: &str| [first.to_owned(), "japanese".to_owned()].into_iter().chain(own.iter().cloned()).collect();
     fonts.families.insert(strong(), behind("latin strong"));
     fonts.families.insert(FontFamily::Proportional, behind("latin"));
     fonts.families.entry(FontFamily::Monospace).or_default().push("japanese".to_owned());

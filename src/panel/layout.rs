@@ -32,9 +32,12 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             .show(ui, |ui| controls::show(ui, state, scene, intents));
         let width = (ui.available_width() * 0.22).clamp(*COLUMN.start(), *COLUMN.end()).round();
         let frame = Frame::new().fill(theme::DEEP).inner_margin(Margin { left: 10, right: 12, top: 2, bottom: 10 });
-        Panel::right("column").frame(frame).exact_size(width).resizable(false).show_separator_line(false).show(ui, |ui| {
-            refreshes |= column(ui, state, scene, intents);
-        });
+        Panel::right("column").frame(frame).exact_size(width).resizable(false).show_separator_line(false).show(
+            ui,
+            |ui| {
+                refreshes |= column(ui, state, scene, intents);
+            },
+        );
     }
     if refreshes {
         state.training.take(scene.progress, scene.curve);

@@ -75,7 +75,9 @@ fn overview(ui: &mut Ui, language: Language, status: &Status) {
         flag(ui, "is_training", status.is_training, &truth(status.is_training));
         flag(ui, "realtime_running", status.realtime_running, &truth(status.realtime_running));
         let version = format!("Seseragi {}", status.version);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| widgets::plain(ui, version, size::SMALL, theme::MUTED));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            widgets::plain(ui, version, size::SMALL, theme::MUTED)
+        });
     });
     fields(
         ui,

@@ -43,7 +43,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, newest: &Progress, height: f32,
     numbers(ui, shown, language);
     let used = ui.cursor().top() - top;
     let last_row = 24.0 + ui.spacing().item_spacing.y * 2.0;
-    curve::show(ui, shown, language, (height - used - last_row).clamp(64.0, 240.0));
+    curve::show(ui, shown, language, (height - used - last_row).clamp(56.0, 360.0));
     hold_row(ui, state)
 }
 
@@ -57,7 +57,10 @@ fn form(ui: &mut Ui, state: &mut PanelState) {
     ui.horizontal(|ui| {
         column(ui, labels::DATASET, language, dataset, |ui| {
             let hint = labels::DATASET_HINT.pair(language).0;
-            ui.add_sized(vec2(dataset, 26.0), TextEdit::singleline(&mut state.dataset).hint_text(hint).vertical_align(Align::Center));
+            ui.add_sized(
+                vec2(dataset, 26.0),
+                TextEdit::singleline(&mut state.dataset).hint_text(hint).vertical_align(Align::Center),
+            );
         });
         column(ui, labels::SAVE_AS, language, save_as, |ui| {
             ui.add_sized(vec2(save_as, 26.0), TextEdit::singleline(&mut state.save_as).vertical_align(Align::Center));
@@ -158,7 +161,10 @@ fn numbers(ui: &mut Ui, shown: &curve::ShownTraining, language: Language) {
             (labels::EPOCH, format!("{} / {}", progress.epoch, progress.epochs)),
             (labels::STEP, format!("{} / {}", format::short_count(progress.step), format::short_count(progress.steps))),
             (labels::LOSS, value(format::loss(progress.loss))),
-            (labels::VALIDATION, progress.validation_accuracy.map_or("–".to_owned(), |share| format::percent(share as f32))),
+            (
+                labels::VALIDATION,
+                progress.validation_accuracy.map_or("–".to_owned(), |share| format::percent(share as f32)),
+            ),
         ],
         [
             (labels::LEARNING_RATE, value(format::rate(progress.learning_rate))),

@@ -112,6 +112,15 @@ impl Connection {
         Self { history: kept.chain([Transition { state, at_secs, reason }]).collect() }
     }
 
+    /// The same state, for another reason.
+    pub(in crate::stream) fn because(&self, reason: &str) -> Self {
+        let mut history: Vec<_> = self.history.to_vec();
+        if let Some(last) = history.last_mut() {
+            last.reason = Some(reason.into());
+        }
+        Self { history: history.into() }
+    }
+
     /// The present state.
     pub fn state(&self) -> ConnectionState {
         self.history.last().map(|last| last.state).unwrap_or_default()

@@ -1,5 +1,4 @@
-//! The pump: fills one stream, whatever happens to its source. It owns the state machine of the connection, the stream's clock and
-//! its gaps; everybody else hears what it hands on.
+//! The pump: fills one stream, whatever happens to its source. It owns the connection's state machine, the clock and the gaps.
 
 use std::{
     sync::Arc,
@@ -171,8 +170,10 @@ impl Pump {
         self.outage = self.outage.or(self.last_captured.map(|since| Outage::new(since, GapCause::Lost)));
         self.retry_at = now + self.backoff;
         self.backoff = (self.backoff * 2).min(BACKOFF[1]);
-        if self.connection.state() != ConnectionState::Lost || self.connection.reason() != Some(&error.message) {
+        if self.connection.state() != ConnectionState::Lost {
             self.enter(ConnectionState::Lost, Some(&error.message), now);
+        } else if self.connection.reason() != Some(&error.message) {
+            self.connection = self.connection.because(&error.message);
         }
     }
 
@@ -245,10 +246,11 @@ impl Pump {
         if self.connection.state() != ConnectionState::Connected {
             self.enter(ConnectionState::Connected, None, now);
         }
-        if let Some(converter) = &mut self.converter {
-            converter.convert(samples, &mut self.fresh);
-        }
-        self.take_fresh(Some(captured));
+        let Some(converter) = &mut self.converter else { return };
+        converter.convert(samples, &mut self.fresh);
+        // The newest sample of the stream is older than the source's by what the resampler holds.
+        let newest = captured.checked_sub(converter.held());
+        self.take_fresh(newest);
     }
 
     fn take_gap(&mut self, frames: u64, cause: GapCause) {
@@ -358,6 +360,7 @@ impl Pump {
             is_silent: is_connected && self.analysis.zeros_samples() >= silent,
             sample_rate_hz: self.settings.sample_rate_hz,
             gain_db: self.settings.gain_db,
+            source_latency: self.source.as_ref().and_then(|source| source.latency()),
             failure: self.failure.clone(),
         });
     }

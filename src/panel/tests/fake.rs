@@ -88,7 +88,7 @@ impl Fake {
         lane.connection = ConnectionState::Connected;
         lane.is_recognised = true;
         lane.model = Some("digits");
-        let names: Vec<Text> = ["digits", "my-words", "yesterday"].map(Text::from).into();
+        let names: Vec<Text> = ["digits", "my-words"].map(Text::from).into();
         fake.models = ModelOffer { in_use: Some(names[0].clone()), better: Some(names[1].clone()), names };
         fake.progress = Progress {
             phase: Phase::Running,
@@ -112,7 +112,9 @@ impl Fake {
         let noise = |step: u64| ((step * 7_919 % 101) as f32 / 101.0 - 0.5) * 2.0;
         let loss = |step: u64| (60.0 * (-(step as f32) / 150.0).exp() + 0.4) * (1.0 + 0.4 * noise(step));
         let validation = |step: u64| (step % 60 == 0).then(|| loss(step) * 1.1 + 0.05);
-        fake.curve = (1..=900).map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) }).collect();
+        fake.curve = (1..=900)
+            .map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) })
+            .collect();
         fake.status = busy_status(&fake);
         fake
     }
@@ -165,14 +167,17 @@ fn busy_status(fake: &Fake) -> Status {
         columns: 3_375_000,
         level_dbfs: -23.4,
         connected_secs: 5_999.0,
+        source_latency_millis: Some(21.3),
         is_recognised: true,
         is_silent: false,
         model: Some("digits".into()),
         partial: String::new(),
         tokens: Vec::new(),
     };
-    let link = |name: &str, kind, len, capacity, dropped| LinkStatus { name: name.into(), kind, len, capacity, dropped };
-    let task = |name: &str, restarts, lateness_p99_millis| TaskStatus { name: name.into(), restarts, lateness_p99_millis };
+    let link =
+        |name: &str, kind, len, capacity, dropped| LinkStatus { name: name.into(), kind, len, capacity, dropped };
+    let task =
+        |name: &str, restarts, lateness_p99_millis| TaskStatus { name: name.into(), restarts, lateness_p99_millis };
     Status {
         version: "0.1.0",
         uptime_secs: 36_001.0,

@@ -81,7 +81,12 @@ impl Stage {
     }
 
     fn click_at(&mut self, at: Pos2) {
-        let button = |pressed| Event::PointerButton { pos: at, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE };
+        let button = |pressed| Event::PointerButton {
+            pos: at,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
         self.frame(vec![Event::PointerMoved(at)]);
         self.frame(vec![button(true)]);
         self.frame(vec![button(false)]);
@@ -97,7 +102,8 @@ impl Stage {
 
     fn press(&mut self, key: Key) -> Vec<Intent> {
         self.asked.clear();
-        let event = |pressed| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers: Modifiers::NONE };
+        let event =
+            |pressed| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers: Modifiers::NONE };
         self.frame(vec![event(true)]);
         self.frame(vec![event(false)]);
         std::mem::take(&mut self.asked)
@@ -211,8 +217,14 @@ fn no_key_acts_while_somebody_writes() {
 #[test]
 fn a_key_held_down_acts_once_and_one_with_control_is_not_ours() {
     let mut stage = Stage::english(Fake::quiet());
-    let event = |repeat, modifiers| Event::Key { key: Key::R, physical_key: None, pressed: true, repeat, modifiers };
-    stage.frame(vec![event(true, Modifiers::NONE), event(false, Modifiers::CTRL)]);
+    let event = |pressed, modifiers| Event::Key { key: Key::R, physical_key: None, pressed, repeat: false, modifiers };
+    for _ in 0..5 {
+        stage.frame(vec![event(true, Modifiers::NONE)]);
+    }
+    assert_eq!(stage.asked, stream(StreamCommand::StartRecognition));
+    stage.asked.clear();
+    stage.frame(vec![event(false, Modifiers::NONE)]);
+    stage.frame(vec![event(true, Modifiers::CTRL)]);
     assert_eq!(stage.asked, []);
 }
 

@@ -121,7 +121,7 @@ pub fn colour(samples: &mut [f32], sample_rate_hz: f32, rng: &mut Rng) {
 /// A random room: some thirty echoes in the first 0.1 to 0.4 s, decaying by 60 dB over that time.
 pub fn room(samples: &[f32], sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
     let decay_secs = rng.between(0.1, 0.4);
-    let strength = rng.between(0.1, 0.45);
+    let strength = rng.between(0.1, 0.35);
     let mut out = samples.to_vec();
     for _ in 0..30 {
         let delay_secs = 0.002 + (decay_secs - 0.002) * rng.unit() * rng.unit();

@@ -3,9 +3,9 @@
 use crate::train::rng::Rng;
 
 /// Longest hidden stretch, in feature frames.
-const LONGEST_TIME: usize = 8;
+const LONGEST_TIME: usize = 6;
 
-/// Hides up to four short stretches and up to two groups of bands in `features` (`[frames, bands]` in rows), which are
+/// Hides up to three short stretches and up to two groups of bands in `features` (`[frames, bands]` in rows), which are
 /// set to the mean of all values.
 pub fn mask(features: &mut [f32], bands: usize, rng: &mut Rng) {
     if bands == 0 || features.len() < bands {
@@ -13,7 +13,7 @@ pub fn mask(features: &mut [f32], bands: usize, rng: &mut Rng) {
     }
     let frames = features.len() / bands;
     let mean = features.iter().sum::<f32>() / features.len() as f32;
-    for _ in 0..rng.below(5) {
+    for _ in 0..rng.below(4) {
         let len = rng.below(LONGEST_TIME.min(frames) + 1);
         let start = rng.below(frames - len + 1);
         features[start * bands..(start + len) * bands].fill(mean);
@@ -39,7 +39,7 @@ mod tests {
             let mut features = original.clone();
             mask(&mut features, 40, &mut Rng::new(seed));
             let changed = features.iter().zip(&original).filter(|(now, before)| now != before).count();
-            assert!(changed <= (4 * LONGEST_TIME * 40) + 2 * 5 * 600, "{changed}");
+            assert!(changed <= (3 * LONGEST_TIME * 40) + 2 * 5 * 600, "{changed}");
             hidden += changed;
         }
         assert!(hidden > 0);

@@ -1,5 +1,6 @@
 //! Noise of the kinds that rooms and lines have, each of unit power.
 
+use super::effects::Biquad;
 use crate::train::rng::Rng;
 use std::f32::consts::PI;
 
@@ -88,30 +89,77 @@ fn hum(len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
     out
 }
 
-/// A short sound that is no word: a beep, a sweep or a knock, with a peak of about one.
+/// A sound that is no word, with a peak of about one: a beep or sweep, a knock, a bell, a bird, a splash of water.
 pub fn event(sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
-    let len = (rng.between(0.03, 0.6) * sample_rate_hz) as usize;
+    match rng.below(5) {
+        0 => sweep(rng.between(0.03, 0.6), sample_rate_hz, rng),
+        1 => knock(rng.between(0.03, 0.3), sample_rate_hz, rng),
+        2 => bell(rng.between(0.3, 2.0), sample_rate_hz, rng),
+        3 => bird(sample_rate_hz, rng),
+        _ => splash(rng.between(0.1, 0.8), sample_rate_hz, rng),
+    }
+}
+
+fn sweep(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let len = (secs * sample_rate_hz) as usize;
     let highest = 0.45 * sample_rate_hz;
     let from = rng.between(100.0, highest);
-    let to = if rng.chance(0.5) { from } else { rng.between(100.0, highest) };
-    let is_knock = rng.chance(0.35);
+    let to = if rng.chance(0.4) { from } else { rng.between(100.0, highest) };
     let mut phase = 0.0;
     (0..len)
         .map(|at| {
             let along = at as f32 / len as f32;
-            if is_knock {
-                return rng.normal() * 0.5 * (-8.0 * along).exp();
-            }
             phase += 2.0 * PI * (from + (to - from) * along) / sample_rate_hz;
             phase.sin() * (PI * along).sin().sqrt()
         })
         .collect()
 }
 
+fn knock(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let len = (secs * sample_rate_hz) as usize;
+    (0..len).map(|at| rng.normal() * 0.5 * (-8.0 * at as f32 / len as f32).exp()).collect()
+}
+
+/// Partials at odd ratios, the higher the sooner gone.
+fn bell(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let len = (secs * sample_rate_hz) as usize;
+    let base = rng.between(120.0, 1_200.0);
+    let partials: Vec<(f32, f32)> =
+        (0..4).map(|number| (base * (1.0 + number as f32 * rng.between(0.5, 1.4)), 1.5 + 1.5 * number as f32)).collect();
+    (0..len)
+        .map(|at| {
+            let (secs, along) = (at as f32 / sample_rate_hz, at as f32 / len as f32);
+            let audible = partials.iter().filter(|(hz, _)| *hz < 0.48 * sample_rate_hz);
+            audible.map(|(hz, decay)| 0.4 * (2.0 * PI * hz * secs).sin() * (-decay * 2.0 * along).exp()).sum()
+        })
+        .collect()
+}
+
+/// A few short sweeps in a row.
+fn bird(sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let mut song = Vec::new();
+    for _ in 0..rng.below(4) + 1 {
+        song.extend(sweep(rng.between(0.04, 0.3), sample_rate_hz, rng));
+        song.resize(song.len() + (rng.between(0.02, 0.12) * sample_rate_hz) as usize, 0.0);
+    }
+    song
+}
+
+/// Noise in one band that swells and fades a few times.
+fn splash(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let len = (secs * sample_rate_hz) as usize;
+    let (corner, turns) = (rng.between(0.03, 0.3) * sample_rate_hz, rng.between(1.0, 6.0));
+    let mut samples: Vec<f32> = (0..len)
+        .map(|at| 0.7 * rng.normal() * (PI * turns * at as f32 / len as f32).sin().abs())
+        .collect();
+    Biquad::high_pass(corner, sample_rate_hz).apply(&mut samples);
+    Biquad::low_pass((2.0 * corner).min(0.45 * sample_rate_hz), sample_rate_hz).apply(&mut samples);
+    samples
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::augment::effects::Biquad;
 
     #[test]
     fn every_kind_has_unit_power_and_its_own_slope() {
@@ -138,9 +186,9 @@ mod tests {
     #[test]
     fn events_are_short_and_finite() {
         let mut rng = Rng::new(4);
-        for _ in 0..50 {
+        for _ in 0..100 {
             let event = event(8_000.0, &mut rng);
-            assert!((200..=4_800).contains(&event.len()));
+            assert!((200..=16_000).contains(&event.len()));
             assert!(event.iter().all(|sample| sample.is_finite() && sample.abs() < 4.0));
         }
     }

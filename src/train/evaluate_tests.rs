@@ -1,0 +1,71 @@
+use super::*;
+use crate::models::ModelStore;
+use crate::train::dataset::{Listing, Loader};
+use std::path::{Path, PathBuf};
+
+fn shipped() -> Arc<Model> {
+    ModelStore::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models"), "").load("digits").unwrap()
+}
+
+fn load(root: PathBuf, rate: u32) -> Dataset {
+    Loader::of_split(Listing::scan(&[root]).unwrap(), rate, Split::Test).finish().unwrap()
+}
+
+/// The spoken digits where they are (true), else the shipped synthesised ones, in voices that training never heard.
+fn digits(rate: u32) -> (Dataset, bool) {
+    match std::env::var_os("SESERAGI_DATA") {
+        Some(data) => (load(Path::new(&data).join("spoken-digits"), rate), true),
+        None => {
+            eprintln!("SESERAGI_DATA is not set: read are the synthesised digits of assets/datasets/demo");
+            (load(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/datasets/demo"), rate), false)
+        }
+    }
+}
+
+fn figures(rate: u32, conditions: Conditions) -> Evaluation {
+    evaluate(&shipped(), &digits(rate).0, Split::Test, conditions, &|_, _| {}).unwrap()
+}
+
+#[test]
+fn the_shipped_model_reads_the_official_test_split() {
+    let evaluation = figures(48_000, Conditions::default());
+    assert!(evaluation.accuracy >= 0.95, "{evaluation:?}");
+    let rows: u64 = evaluation.confusion.counts.iter().flatten().sum();
+    assert_eq!(rows as usize, evaluation.items);
+}
+
+#[test]
+fn the_shipped_model_reads_continuous_streams_and_stays_silent_on_noise() {
+    for (snr_db, bar) in [(None, 0.05), (Some(20.0), 0.07), (Some(10.0), 0.15)] {
+        let evaluation = figures(48_000, Conditions { is_stream: true, snr_db, seed: 7 });
+        assert!(evaluation.token_error_rate <= bar, "{snr_db:?}: {evaluation:?}");
+        assert_eq!(evaluation.false_alarms_per_hour, Some(0.0));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_figures() {
+    let conditions = Conditions { is_stream: true, snr_db: Some(5.0), seed: 3 };
+    assert_eq!(figures(8_000, conditions), figures(8_000, conditions));
+}
+
+#[test]
+fn labels_that_the_model_does_not_know_are_named() {
+    let mut dataset = digits(8_000).0;
+    dataset.labels[0] = "turn on".into();
+    let error = evaluate(&shipped(), &dataset, Split::Test, Conditions::default(), &|_, _| {}).unwrap_err();
+    assert!(error.message.contains("does not know the label turn on"), "{error}");
+    dataset.clips.clear();
+    let error = evaluate(&shipped(), &dataset, Split::Test, Conditions::default(), &|_, _| {}).unwrap_err();
+    assert!(error.message.contains("has no clip in its Test split"), "{error}");
+}
+
+#[test]
+fn edits_are_counted() {
+    let count = |a: &str, b: &str| edits(&a.split(' ').collect::<Vec<_>>(), &b.split(' ').collect::<Vec<_>>());
+    assert_eq!(count("one two three", "one two three"), 0);
+    assert_eq!(count("one two three", "one three"), 1);
+    assert_eq!(count("one two three", "two two three four"), 2);
+    assert_eq!(edits::<u8>(&[], &[1, 2]), 2);
+    assert_eq!(edits::<u8>(&[1, 2], &[]), 2);
+}
