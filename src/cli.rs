@@ -2,6 +2,7 @@
 
 mod args;
 mod devices;
+mod latency;
 mod learn;
 mod models;
 mod output;
@@ -21,26 +22,57 @@ use output::{Stop, complain};
 const AFTER_HELP: &str = "\
 Examples:
   seseragi                                     the demo, drawn and recognised
-  seseragi run --source mic                    the default microphone
-  seseragi run --source file:speech.flac --train demo
-  seseragi run --headless --status-json status.json
+  seseragi --source mic --train demo           the default microphone, and a model that learns meanwhile
   seseragi devices                             microphones and their ids
-  seseragi train recordings/ --out my-words    learn the words that the folders of recordings/ are named after
+  seseragi train recordings/ --out my-words    learn the words that the folders there are named after
   seseragi evaluate recordings/ --model my-words
   seseragi transcribe speech.wav --json
+  seseragi latency --source mic                how late the picture is
 
 Exit status:
-  0  done                       4  something given cannot be used as it is
-  1  failed                     5  something is held by another program (a port, a device)
-  2  the command line is wrong  6  something was there and is gone (a sound server)
+  0  done
+  1  failed
+  2  the command line is wrong
   3  something named is not there
-                                7  the system does not permit it
+  4  something given cannot be used as it is
+  5  something is held by another program (a port, a device)
+  6  something was there and is gone (a sound server)
+  7  the system does not permit it
 
 Environment:
-  SESERAGI_HOME    where models, checkpoints and pictures are kept (default: seseragi in the XDG data folder)
-  SESERAGI_ASSETS  where the shipped models, sounds and shaders lie (default: beside the program)
+  SESERAGI_HOME    where models, checkpoints and datasets are kept; seseragi in the XDG data folder
+                   without it
+  SESERAGI_ASSETS  where the shipped models, sounds and shaders lie; beside the program without it
 
 The settings are read from seseragi/config.ron in the XDG config folder, if that file exists.";
+
+const RUN_HELP: &str = "\
+Examples:
+  seseragi run --source file:speech.flac       once, at the speed at which it was recorded
+  seseragi run --source mic --source loop:speech.flac
+  seseragi run --headless --port 8750 --status-json status.json
+  seseragi run --headless --train demo --screenshot picture.png --after 20 --exit-after 25";
+
+const TRAIN_HELP: &str = "\
+A dataset is a folder with one folder of sound files for each word; folders whose names begin with _ are background noise.
+
+Examples:
+  seseragi train recordings/ --out my-words
+  seseragi train demo recordings/ --out my-words --epochs 40 --seed 7
+  seseragi train recordings/ --out my-words --resume
+  seseragi run --train recordings/             the same while listening, with its loss on the screen";
+
+const EVALUATE_HELP: &str = "\
+Examples:
+  seseragi evaluate recordings/ --model my-words
+  seseragi evaluate demo --model digits --stream --snr 10 --json";
+
+const TRANSCRIBE_HELP: &str = "\
+Examples:
+  seseragi transcribe speech.wav
+  seseragi transcribe *.flac --model my-words --json > words.jsonl
+
+A file that cannot be read is told on the standard error; the others are read all the same.";
 
 /// Listens, shows and learns at once: sound moves across the screen, words appear over it, and a model learns meanwhile.
 #[derive(Debug, Parser)]
@@ -55,17 +87,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Listen, show, recognise and learn (the default)
+    #[command(after_help = RUN_HELP)]
     Run(Box<run::RunArgs>),
     /// List the microphones
     Devices,
     /// Train a model and save it
+    #[command(after_help = TRAIN_HELP)]
     Train(TrainArgs),
     /// Tell how well a model does on a dataset
+    #[command(after_help = EVALUATE_HELP)]
     Evaluate(EvaluateArgs),
     /// Write down what is said in sound files
+    #[command(after_help = TRANSCRIBE_HELP)]
     Transcribe(transcribe::TranscribeArgs),
     /// List the models
     Models,
+    /// Measure how long sound takes from its capture to the screen
+    Latency(latency::LatencyArgs),
 }
 
 /// The program: reads the command line and does what it says.
@@ -78,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => learn::evaluate(&args),
         Command::Transcribe(args) => transcribe::run(&args),
         Command::Models => models::list(),
+        Command::Latency(args) => latency::run(&args),
     };
     match done {
         // Whoever closed the pipe has seen enough.
@@ -129,10 +168,12 @@ mod tests {
 
     #[test]
     fn every_example_of_the_help_is_understood() {
-        let examples: Vec<_> = AFTER_HELP.lines().filter_map(|line| line.strip_prefix("  seseragi")).collect();
-        assert!(examples.len() >= 8);
+        let helps = [AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP];
+        let lines = helps.iter().flat_map(|help| help.lines());
+        let examples: Vec<_> = lines.filter_map(|line| line.strip_prefix("  seseragi")).collect();
+        assert!(examples.len() >= 15, "{examples:?}");
         for example in examples {
-            let command = example.split("  ").next().unwrap_or_default();
+            let command = example.split("  ").flat_map(|part| part.split(" > ")).next().unwrap_or_default();
             let line = std::iter::once("seseragi").chain(command.split_whitespace());
             assert!(Cli::try_parse_from(line).is_ok(), "{command}");
         }

@@ -12,6 +12,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::program::{tokens_of, write_speech};
+
 /// The program with a home of its own, no display and no sound server.
 struct Program {
     home: TempDir,
@@ -83,6 +85,10 @@ fn help_teaches_and_a_wrong_command_line_is_status_2() {
     for part in ["Examples:", "Exit status:", "SESERAGI_HOME", "transcribe", "--headless", "--status-json"] {
         assert!(help.out.contains(part), "{part} is not in {}", help.out);
     }
+    for (command, part) in [("run", "--screenshot picture.png"), ("train", "--resume"), ("transcribe", "words.jsonl")] {
+        let help = program.run(&[command, "--help"]);
+        assert!(help.status == 0 && help.out.contains("Examples:") && help.out.contains(part), "{}", help.out);
+    }
     for args in [&["frobnicate"][..], &["--port", "99999"], &["transcribe"], &["run", "--source", "radio"]] {
         let ended = program.run(args);
         assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{args:?}");
@@ -124,6 +130,38 @@ fn one_bad_file_does_not_keep_the_others_from_being_read() {
     }
 }
 
+#[test]
+fn a_file_is_transcribed_into_the_words_that_a_stream_of_it_gives() {
+    let program = Program::new();
+    let path = program.path("speech.wav");
+    let sound = write_speech(&path, 6);
+    let ended = program.run(&["transcribe", "--json", path.to_str().unwrap()]);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+    let line: Value = serde_json::from_str(&ended.out).unwrap();
+    let expected = tokens_of(&sound);
+    assert!(expected.len() >= 3, "words are heard: {expected:?}");
+    assert_eq!(line["tokens"], serde_json::to_value(&expected).unwrap());
+    let words: Vec<_> = expected.iter().map(|token| token.token.to_string()).collect();
+    assert_eq!(line["text"], words.join(" "));
+    assert_eq!(line["audio_secs"], sound.len() as f64 / 48_000.0);
+    let plain = program.run(&["transcribe", path.to_str().unwrap()]);
+    assert_eq!(plain.out, format!("{}\n", words.join(" ")));
+}
+
+#[test]
+fn microphones_are_listed_or_it_is_said_that_there_are_none() {
+    let program = Program::new();
+    let mut command = program.command(&["devices"]);
+    let nowhere = program.path("no-server");
+    command.env("PULSE_SERVER", format!("unix:{}", nowhere.display())).env("XDG_RUNTIME_DIR", &nowhere);
+    let ended = Ended::from(command.output().unwrap());
+    // A machine with a sound card has microphones without a sound server, too.
+    match ended.status {
+        0 => assert!(ended.out.starts_with("SOURCE") && ended.out.contains("mic:"), "{}", ended.out),
+        _ => ended.failed(6, &["there is no microphone"]),
+    }
+}
+
 fn first_wav() -> PathBuf {
     let mut files: Vec<_> =
         fs::read_dir(format!("{DATA}/words/one")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -138,10 +176,10 @@ fn a_dataset_with_one_label_or_none_is_refused() {
     fs::create_dir_all(program.path("single/one")).unwrap();
     fs::copy(first_wav(), program.path("single/one/a.wav")).unwrap();
     let path = |name: &str| program.path(name).to_str().unwrap().to_owned();
-    program.run(&["train", &path("none"), "--out", "x"]).failed(4, &[&path("none"), "label"]);
-    program.run(&["train", &path("single"), "--out", "x"]).failed(4, &[&path("single"), "label"]);
+    program.run(&["train", &path("none"), "--out", "x"]).failed(4, &["dataset none", "one folder for each label"]);
+    program.run(&["train", &path("single"), "--out", "x"]).failed(4, &["dataset single", "one label only (one)"]);
     program.run(&["train", &path("missing"), "--out", "x"]).failed(3, &[&path("missing")]);
-    program.run(&["train", first_wav().to_str().unwrap(), "--out", "x"]).failed(4, &["one"]);
+    program.run(&["train", first_wav().to_str().unwrap(), "--out", "x"]).failed(4, &["is a file"]);
     assert!(!program.path("home/models/x").exists());
 }
 

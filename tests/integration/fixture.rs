@@ -14,7 +14,7 @@ use seseragi::{
 };
 use tempfile::TempDir;
 
-/// An engine that serves on a free port and has the lanes of the settings.
+/// An engine that serves on a free port.
 pub struct Served {
     pub engine: Engine,
     pub server: Server,
@@ -23,15 +23,21 @@ pub struct Served {
 }
 
 impl Served {
+    /// With the lanes of the settings.
     pub fn start() -> Self {
+        let served = Self::without_streams();
+        for lane in Config::default().lanes {
+            served.engine.add_stream(lane.key, lane.source, lane.gain_db).unwrap();
+        }
+        served
+    }
+
+    /// Nothing happens in it but what a test does.
+    pub fn without_streams() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let config = Config::default();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models");
         let store = ModelStore::new(shipped, home.path().join("models"));
-        let (engine, tasks) = Engine::start(config.clone(), store, Instant::now()).unwrap();
-        for lane in config.lanes {
-            engine.add_stream(lane.key, lane.source, lane.gain_db).unwrap();
-        }
+        let (engine, tasks) = Engine::start(Config::default(), store, Instant::now()).unwrap();
         let server = Server::start(engine.clone(), 0).unwrap();
         Self { engine, server, home, _tasks: tasks }
     }
