@@ -10,7 +10,9 @@ use crate::{
     train::progress::{LossPoint, Progress},
 };
 
-/// How much of the past the smoothed line remembers: the weight of a new step falls from 1 to this.
+/// The smoothed line is a mean whose memory grows with the run, so that it follows the steep beginning: the weight of step `i` is
+/// `QUICK / (i + QUICK)`, but never less than `SMOOTHING`.
+const QUICK: f64 = 4.0;
 const SMOOTHING: f64 = 0.05;
 /// Points of a line on the screen; more are joined.
 const MOST_POINTS: usize = 600;
@@ -60,12 +62,12 @@ fn log_point(step: u64, loss: f32) -> PlotPoint {
     PlotPoint::new(step as f64, loss.log10())
 }
 
-/// The exponential mean of the logarithms, whose first values are plain means so that it starts where the losses are.
+/// The exponential mean of the logarithms.
 fn smoothed(curve: &[LossPoint]) -> impl ExactSizeIterator<Item = PlotPoint> {
     let mut mean = 0.0;
     curve.iter().enumerate().map(move |(i, point)| {
         let point = log_point(point.step, point.loss);
-        let weight = (1.0 / (i + 1) as f64).max(SMOOTHING);
+        let weight = (QUICK / (i as f64 + QUICK)).max(SMOOTHING);
         mean += (point.y - mean) * weight;
         PlotPoint::new(point.x, mean)
     })
@@ -131,7 +133,7 @@ pub fn show(ui: &mut Ui, shown: &ShownTraining, language: Language, height: f32)
             .show_y(false)
             .sense(egui::Sense::hover())
             .show(ui, |plot| {
-                plot.line(line("every step", &shown.loss).stroke(Stroke::new(1.0, theme::faded(theme::TEAL, 0.35))));
+                plot.line(line("every step", &shown.loss).stroke(Stroke::new(1.0, theme::faded(theme::TEAL, 0.45))));
                 plot.line(line("smoothed", &shown.smooth).stroke(Stroke::new(2.0, theme::TEAL)));
                 if !shown.validation.is_empty() {
                     let dots = Points::new("validation", PlotPoints::Owned(shown.validation.clone()));

@@ -67,6 +67,10 @@ labels! {
     MODEL: "モデル", "Model";
     /// No model is loaded.
     NO_MODEL: "なし", "none";
+    /// Recognition is on but there is nothing to recognise with.
+    NEEDS_MODEL: "モデル待ち", "waiting for a model";
+    /// Recognition is on but there is nothing to recognise with: what to do.
+    CHOOSE_MODEL: "モデルを選ぶか学習してください", "Choose a model, or train one";
     /// Recognition is off: what to do.
     RECOGNITION_IS_OFF: "「リアルタイム開始」で言葉が現れます", "Start recognition to see words";
     /// Recognition is on, nothing was said yet.
@@ -186,7 +190,7 @@ labels! {
     /// Drawn frames a second.
     FPS: "フレームレート", "frame rate";
     /// 99th percentile of the time between drawn frames.
-    FRAME_P99: "フレーム時間 p99", "frame time p99";
+    FRAME_P99: "フレーム p99", "frame p99";
     /// Bytes sent to the GPU.
     UPLOADED: "GPU 転送", "GPU upload";
     /// Longest time between two progress updates.

@@ -18,7 +18,7 @@ use crate::{
     stream::ConnectionState,
 };
 
-const ROW_HEIGHT: f32 = 18.0;
+const ROW_HEIGHT: f32 = 17.0;
 
 /// Draws the panel with this many recent words.
 pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, scene: &Scene, rows: usize, intents: &mut Vec<Intent>) {
@@ -37,10 +37,11 @@ pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, scene: &Scene, row
 
 /// How recognition stands: its name and colour.
 pub fn running(lane: &LaneView) -> (Label, Color32) {
-    match (lane.is_recognised, lane.connection) {
-        (false, _) => (labels::STOPPED, theme::MUTED),
-        (true, ConnectionState::Connected) => (labels::RUNNING, theme::TEAL),
-        (true, _) => (labels::WAITING, theme::AMBER),
+    match (lane.is_recognised, lane.model, lane.connection) {
+        (false, ..) => (labels::STOPPED, theme::MUTED),
+        (true, None, _) => (labels::NEEDS_MODEL, theme::AMBER),
+        (true, Some(_), ConnectionState::Connected) => (labels::RUNNING, theme::TEAL),
+        (true, Some(_), _) => (labels::WAITING, theme::AMBER),
     }
 }
 
@@ -71,10 +72,14 @@ fn model_row(ui: &mut Ui, language: Language, lane: &LaneView, scene: &Scene, in
 
 /// The newest words that fit, large; what may still change is paler. The newest is always whole.
 fn newest_words(ui: &mut Ui, language: Language, lane: &LaneView) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 42.0), Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::hover());
     let mut newest = newest(lane.transcript).peekable();
     if newest.peek().is_none() {
-        let hint = if lane.is_recognised { labels::SAY_SOMETHING } else { labels::RECOGNITION_IS_OFF };
+        let hint = match (lane.is_recognised, lane.model) {
+            (false, _) => labels::RECOGNITION_IS_OFF,
+            (true, None) => labels::CHOOSE_MODEL,
+            (true, Some(_)) => labels::SAY_SOMETHING,
+        };
         let mut inner = ui.new_child(UiBuilder::new().max_rect(rect));
         widgets::empty(&mut inner, hint, language, rect.height());
         return;

@@ -192,12 +192,12 @@ impl Online {
 
     /// After a swap: carries the open segment over to the new model, or closes it.
     fn settle(&mut self, model: &Model, events: &mut Vec<OnlineEvent>) -> Result<()> {
-        if let Some(ear) = &mut self.ear {
-            if !ear.decoder.adopt(model.card()) {
-                let segment = ear.decoder.finish();
-                ear.decoder = Decoder::new(model.card());
-                self.report(segment.into_iter().collect(), events);
-            }
+        if let Some(ear) = &mut self.ear
+            && !ear.decoder.adopt(model.card())
+        {
+            let segment = ear.decoder.finish();
+            ear.decoder = Decoder::new(model.card());
+            self.report(segment.into_iter().collect(), events);
         }
         self.go_on(events)
     }

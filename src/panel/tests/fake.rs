@@ -88,7 +88,7 @@ impl Fake {
         lane.connection = ConnectionState::Connected;
         lane.is_recognised = true;
         lane.model = Some("digits");
-        let names: Vec<Text> = ["digits", "my-words", "yesterday"].map(Text::from).into();
+        let names: Vec<Text> = ["digits", "my-words"].map(Text::from).into();
         fake.models = ModelOffer { in_use: Some(names[0].clone()), better: Some(names[1].clone()), names };
         fake.progress = Progress {
             phase: Phase::Running,
@@ -167,6 +167,7 @@ fn busy_status(fake: &Fake) -> Status {
         columns: 3_375_000,
         level_dbfs: -23.4,
         connected_secs: 5_999.0,
+        source_latency_millis: Some(21.3),
         is_recognised: true,
         is_silent: false,
         model: Some("digits".into()),

@@ -87,7 +87,9 @@ impl Composer {
             if place + voice.len() > usable {
                 break;
             }
-            let gain = 10f32.powf(rng.between(-5.0, 5.0) / 20.0);
+            // Words are about as loud as each other, other sounds as they may be.
+            let quietest_db = if class.is_some() { -5.0 } else { -30.0 };
+            let gain = 10f32.powf(rng.between(quietest_db, 5.0) / 20.0);
             samples[place..].iter_mut().zip(&voice).for_each(|(slot, sample)| *slot += gain * sample);
             transcript.extend(class);
             let gap_secs = if is_dense || rng.chance(0.4) { rng.between(0.02, 0.25) } else { rng.between(0.2, 1.3) };
@@ -117,18 +119,22 @@ impl Composer {
         self.voice(&whole[start..start + len], rng)
     }
 
-    /// No word: silence, background sound or nothing but what is added later.
+    /// No word: background sound, or nothing but what is added later.
     fn wordless(&self, rng: &mut Rng) -> (Vec<f32>, Vec<usize>) {
-        let mut samples = vec![0.0; self.scene_len];
-        if !self.dataset.background.is_empty() && rng.chance(0.5) {
-            let mut place = 0;
-            while place < self.scene_len {
-                let stretch = self.stretch_of_background(rng);
-                samples[place..].iter_mut().zip(&stretch).for_each(|(slot, sample)| *slot += sample);
-                place += stretch.len().max(1);
-            }
+        let has_background = !self.dataset.background.is_empty() && rng.chance(0.5);
+        (if has_background { self.background(rng) } else { vec![0.0; self.scene_len] }, Vec::new())
+    }
+
+    /// Sound without a label for a whole scene, one stretch after another.
+    fn background(&self, rng: &mut Rng) -> Vec<f32> {
+        let mut samples = Vec::with_capacity(self.scene_len);
+        while samples.len() < self.scene_len {
+            samples.extend(self.stretch_of_background(rng));
+            let gap_secs = rng.between(0.0, 0.6);
+            samples.resize(samples.len() + (gap_secs * self.dataset.sample_rate_hz as f32) as usize + 1, 0.0);
         }
-        (samples, Vec::new())
+        samples.truncate(self.scene_len);
+        samples
     }
 
     fn add_events(&self, samples: &mut [f32], level_db: f32, rng: &mut Rng) {
@@ -151,9 +157,14 @@ impl Composer {
             _ if is_wordless => rng.between(-70.0, -15.0),
             _ => level_db - rng.between(5.0, 40.0),
         };
-        let kind = Noise::ALL[rng.below(Noise::ALL.len())];
+        let mut noise = if !self.dataset.background.is_empty() && rng.chance(0.25) {
+            self.background(rng)
+        } else {
+            let kind = Noise::ALL[rng.below(Noise::ALL.len())];
+            kind.samples(samples.len(), self.dataset.sample_rate_hz as f32, rng)
+        };
+        to_unit_power(&mut noise);
         let gain = 10f32.powf(noise_db / 20.0);
-        let noise = kind.samples(samples.len(), self.dataset.sample_rate_hz as f32, rng);
         samples.iter_mut().zip(&noise).for_each(|(slot, sample)| *slot += gain * sample);
     }
 }
