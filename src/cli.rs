@@ -2,6 +2,7 @@
 
 mod args;
 mod devices;
+mod latency;
 mod learn;
 mod models;
 mod output;
@@ -26,6 +27,7 @@ Examples:
   seseragi train recordings/ --out my-words    learn the words that the folders there are named after
   seseragi evaluate recordings/ --model my-words
   seseragi transcribe speech.wav --json
+  seseragi latency --source mic                how late the picture is
 
 Exit status:
   0  done
@@ -100,6 +102,8 @@ enum Command {
     Transcribe(transcribe::TranscribeArgs),
     /// List the models
     Models,
+    /// Measure how long sound takes from its capture to the screen
+    Latency(latency::LatencyArgs),
 }
 
 /// The program: reads the command line and does what it says.
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => learn::evaluate(&args),
         Command::Transcribe(args) => transcribe::run(&args),
         Command::Models => models::list(),
+        Command::Latency(args) => latency::run(&args),
     };
     match done {
         // Whoever closed the pipe has seen enough.

@@ -251,6 +251,7 @@ fn stream_status(key: &StreamKey, pump: &PumpReport, lane: &LaneReport, uptime_s
         columns: pump.stats.columns,
         level_dbfs: pump.level.rms_dbfs,
         connected_secs: pump.connection.connected_secs(uptime_secs),
+        source_latency_millis: pump.source_latency.map(|latency| latency.as_secs_f64() * 1e3),
         is_recognised: lane.is_running,
         is_silent: pump.is_silent,
         model: lane.model.clone(),

@@ -63,6 +63,8 @@ pub struct StreamStatus {
     pub level_dbfs: f32,
     /// Seconds since the source was connected, 0 when it is not.
     pub connected_secs: f64,
+    /// What the source says of its own delay (the sound server's, say), milliseconds; none where it says nothing.
+    pub source_latency_millis: Option<f64>,
     /// Whether it is being recognised.
     pub is_recognised: bool,
     /// Three seconds of exact zeros: the microphone is probably muted.

@@ -2,6 +2,7 @@
 //! headless with a picture.
 
 mod frames;
+mod gpuless;
 mod run;
 
 use std::time::Instant;
@@ -13,6 +14,7 @@ use bevy::{
 };
 
 pub use frames::FrameClock;
+pub use gpuless::gpuless_app;
 pub use run::{RunOptions, Screenshot, has_display, offscreen_app, run, windowed_app};
 
 use crate::{

@@ -114,7 +114,7 @@ fn build(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
 }
 
 /// What a drawing app is built of, with or without a window.
-fn drawing_plugins(window: Option<Window>, on_close: OnClose) -> bevy::app::PluginGroupBuilder {
+pub(super) fn drawing_plugins(window: Option<Window>, on_close: OnClose) -> bevy::app::PluginGroupBuilder {
     let exit_condition = match (&window, on_close) {
         (Some(_), OnClose::Exit) => ExitCondition::OnPrimaryClosed,
         _ => ExitCondition::DontExit,
@@ -141,7 +141,7 @@ pub fn windowed_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) ->
     let mut app = App::new();
     app.add_plugins(drawing_plugins(Some(window), settings.on_close))
         .insert_resource(WinitSettings { focused_mode: UpdateMode::Continuous, unfocused_mode: UpdateMode::Continuous });
-    add_drawing(&mut app, options, engine, tasks);
+    add_drawing(&mut app, &options.config, engine, tasks);
     app.add_plugins(FramepacePlugin)
         .insert_resource(FramepaceSettings { limiter: Limiter::from_framerate(f64::from(settings.fps)) });
     if let Some(screenshot) = options.screenshot.clone() {
@@ -156,7 +156,7 @@ pub fn offscreen_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) -
     let wait = Duration::from_secs_f64(1.0 / OFFSCREEN_FPS);
     app.add_plugins(drawing_plugins(None, OnClose::Headless).disable::<WinitPlugin>())
         .add_plugins(ScheduleRunnerPlugin::run_loop(wait));
-    add_drawing(&mut app, options, engine, tasks);
+    add_drawing(&mut app, &options.config, engine, tasks);
     if let Some(screenshot) = options.screenshot.clone() {
         let size = UVec2::new(options.config.window.width, options.config.window.height);
         crate::draw::screenshot_offscreen(&mut app, screenshot, size);
@@ -164,12 +164,12 @@ pub fn offscreen_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) -
     app
 }
 
-fn add_drawing(app: &mut App, options: &RunOptions, engine: Engine, tasks: EngineTasks) {
+pub(super) fn add_drawing(app: &mut App, config: &Config, engine: Engine, tasks: EngineTasks) {
     core_plugin(app, engine, tasks);
     draw_plugin(app);
     app.add_plugins(EguiPlugin::default());
-    crate::draw::plugin(app, &options.config.window);
-    crate::panel::plugin(app, &options.config);
+    crate::draw::plugin(app, &config.window);
+    crate::panel::plugin(app, config);
 }
 
 /// The last status is that of a program that still runs: with its tasks and its streams.

@@ -106,6 +106,11 @@ impl Resampler {
         ((2 * u128::from(samples_in) * to + from) / (2 * from)) as u64
     }
 
+    /// How many samples of the output are still inside: what has gone in lasts this much longer than what has come out.
+    pub fn held_samples(&self) -> u64 {
+        self.samples_after(self.samples_in).saturating_sub(self.samples_out)
+    }
+
     /// The latency at worst, in samples of the input: what sounds at input sample t is out once sample
     /// t + `latency_samples()` is in. One and a half internal blocks (44.1 to 48 kHz: 441, 10 ms); 0 for equal rates.
     pub fn latency_samples(&self) -> usize {

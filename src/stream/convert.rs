@@ -1,5 +1,7 @@
 //! From whatever a source delivers to the stream's own samples, once for everybody: channel choice, gain, rate, 16-bit grid.
 
+use std::time::Duration;
+
 use crate::{Result, dsp::resample::Resampler, source::ChannelChoice};
 
 /// Turns interleaved frames of a source into the stream's mono samples on the 16-bit grid.
@@ -43,6 +45,11 @@ impl Converter {
     pub fn samples_for(&self, frames: u64) -> u64 {
         let (from, to) = (u64::from(self.source_hz), u64::from(self.stream_hz));
         (frames * to + from / 2) / from
+    }
+
+    /// How much sound that has gone in has not come out yet.
+    pub fn held(&self) -> Duration {
+        Duration::from_secs_f64(self.resampler.held_samples() as f64 / f64::from(self.stream_hz.max(1)))
     }
 
     /// Converts whole interleaved frames and appends what is ready to `out`.

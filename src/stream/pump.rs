@@ -246,10 +246,11 @@ impl Pump {
         if self.connection.state() != ConnectionState::Connected {
             self.enter(ConnectionState::Connected, None, now);
         }
-        if let Some(converter) = &mut self.converter {
-            converter.convert(samples, &mut self.fresh);
-        }
-        self.take_fresh(Some(captured));
+        let Some(converter) = &mut self.converter else { return };
+        converter.convert(samples, &mut self.fresh);
+        // The newest sample of the stream is older than the source's by what the resampler holds.
+        let newest = captured.checked_sub(converter.held());
+        self.take_fresh(newest);
     }
 
     fn take_gap(&mut self, frames: u64, cause: GapCause) {
@@ -359,6 +360,7 @@ impl Pump {
             is_silent: is_connected && self.analysis.zeros_samples() >= silent,
             sample_rate_hz: self.settings.sample_rate_hz,
             gain_db: self.settings.gain_db,
+            source_latency: self.source.as_ref().and_then(|source| source.latency()),
             failure: self.failure.clone(),
         });
     }

@@ -1,6 +1,9 @@
 //! What a pump needs to know, what it reports, and where its products go.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bevy::ecs::component::Component;
 
@@ -67,6 +70,8 @@ pub struct PumpReport {
     pub sample_rate_hz: u32,
     /// Gain, dB.
     pub gain_db: f32,
+    /// What the source says of its own delay, which comes on top of the capture times.
+    pub source_latency: Option<Duration>,
     /// The last fault that was put right: a panic of the pump itself.
     pub failure: Option<Error>,
 }
@@ -93,6 +98,7 @@ impl PumpReport {
             is_silent: false,
             sample_rate_hz,
             gain_db,
+            source_latency: None,
             failure: None,
         }
     }
