@@ -5,6 +5,7 @@ mod client;
 mod fixture;
 mod http;
 mod isolation;
+mod listener;
 mod microphone;
 mod monitor;
 mod program;
