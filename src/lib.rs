@@ -14,6 +14,7 @@ pub mod error;
 pub mod event;
 pub mod link;
 pub mod models;
+pub mod monitor;
 pub mod panel;
 pub mod recognise;
 pub mod server;

@@ -1,13 +1,14 @@
 //! The bar on top: what fills the stream, whether it is connected, and the two switches as people know them.
 
 use bevy_egui::egui::{
-    Align, Button, Color32, CornerRadius, Key, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke,
-    StrokeKind, TextEdit, Ui, WidgetInfo, WidgetType, pos2, vec2,
+    Align, Color32, CornerRadius, Key, Layout, Popup, PopupCloseBehavior, Response, Sense, Slider, Stroke, StrokeKind,
+    TextEdit, Ui, WidgetInfo, WidgetType, pos2, vec2,
 };
 
 use super::{
     format,
     labels::{self, Label},
+    layout,
     state::{Intent, LaneView, MonitorIntent, MonitorMirror, PanelState, Scene},
     widgets::{self, Weight, size},
 };
@@ -19,7 +20,9 @@ use crate::{
 
 /// Height of the bar, margins not counted.
 pub const HEIGHT: f32 = 40.0;
-/// Below this width the volume is left out, below the next the name in the second language.
+/// Width of the menu of sources.
+const MENU: f32 = 300.0;
+/// Below this width the name and the volume are left out.
 const ROOM_FOR_VOLUME: f32 = 1180.0;
 
 /// Draws the bar.
@@ -47,7 +50,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let help = widgets::icon(ui, "?", labels::KEYS.line(language));
+            let help = widgets::icon(ui, "?", 28.0, labels::KEYS.line(language));
             if help.clicked() {
                 state.shows_keys = !state.shows_keys;
             }
@@ -77,17 +80,18 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
     }
     let response = two_lines(ui, &caption, &source_name(lane.source, language), theme::TEXT, 158.0, true);
     response.widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, labels::SOURCE.en));
-    let popup = Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).width(300.0);
+    let popup = Popup::menu(&response)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .gap(4.0)
+        .frame(layout::overlay());
     popup.show(|ui| {
+        ui.set_width(MENU);
+        ui.spacing_mut().item_spacing = vec2(8.0, 4.0);
         let mut chosen = None;
-        ui.spacing_mut().item_spacing = vec2(8.0, 6.0);
         if lanes.len() > 1 {
             for other in lanes {
-                let is_this = other.key == lane.key;
-                if ui
-                    .selectable_label(is_this, format!("{}   {}", other.key, source_name(other.source, language)))
-                    .clicked()
-                {
+                let name = format!("{}   {}", other.key, source_name(other.source, language));
+                if widgets::choice(ui, &name, other.key == lane.key).clicked() {
                     state.lane = Some(other.key.clone());
                     ui.close();
                 }
@@ -95,18 +99,20 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
             ui.separator();
         }
         for (label, source) in [(labels::DEMO, "demo"), (labels::MICROPHONE, "mic")] {
-            let is_this = lane.source == source;
-            if ui.selectable_label(is_this, label.line(language)).clicked() {
+            if widgets::choice(ui, &label.line(language), lane.source == source).clicked() {
                 chosen = Some(source.to_owned());
             }
         }
-        ui.label(labels::FILE.line(language));
+        ui.add_space(6.0);
+        widgets::plain(ui, labels::FILE.line(language), size::CAPTION, theme::MUTED);
         ui.horizontal(|ui| {
             let hint = labels::FILE_HINT.pair(language).0;
-            let edit = ui.add_sized(vec2(218.0, 26.0), TextEdit::singleline(&mut state.file_path).hint_text(hint));
+            let edit = TextEdit::singleline(&mut state.file_path).hint_text(hint).vertical_align(Align::Center);
+            let edit = ui.add_sized(vec2(MENU - 92.0, 26.0), edit);
             let enters = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
             let can_play = !state.file_path.trim().is_empty();
-            let is_clicked = ui.add_enabled(can_play, Button::new(labels::PLAY_FILE.pair(language).0)).clicked();
+            let button = |ui: &mut Ui| widgets::small_button(ui, labels::PLAY_FILE, language, Weight::Plain);
+            let is_clicked = ui.add_enabled_ui(can_play, button).inner.clicked();
             if can_play && (enters || is_clicked) {
                 chosen = Some(format!("file:{}", state.file_path.trim()));
             }

@@ -18,7 +18,7 @@ const SCROLL_BAR: f32 = 10.0;
 
 /// The height of the panel with this many rows.
 pub fn height(rows: usize) -> f32 {
-    34.0 + ROW_HEIGHT * rows as f32
+    28.0 + ROW_HEIGHT * rows as f32
 }
 
 /// Draws the panel with this many rows; more are scrolled to.
@@ -27,7 +27,7 @@ pub fn show(ui: &mut Ui, state: &PanelState, models: &ModelOffer, rows: usize, i
     ui.horizontal(|ui| {
         widgets::label(ui, labels::MODELS, language, size::TITLE, theme::FOAM);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if widgets::icon(ui, "↻", labels::LOOK_AGAIN.line(language)).clicked() {
+            if widgets::icon(ui, "↻", 22.0, labels::LOOK_AGAIN.line(language)).clicked() {
                 intents.push(Intent::Model(ModelIntent::Refresh));
             }
         });

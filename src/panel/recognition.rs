@@ -18,7 +18,7 @@ use crate::{
     stream::ConnectionState,
 };
 
-const ROW_HEIGHT: f32 = 18.0;
+const ROW_HEIGHT: f32 = 17.0;
 
 /// Draws the panel with this many recent words.
 pub fn show(ui: &mut Ui, state: &PanelState, lane: &LaneView, scene: &Scene, rows: usize, intents: &mut Vec<Intent>) {
@@ -72,7 +72,7 @@ fn model_row(ui: &mut Ui, language: Language, lane: &LaneView, scene: &Scene, in
 
 /// The newest words that fit, large; what may still change is paler. The newest is always whole.
 fn newest_words(ui: &mut Ui, language: Language, lane: &LaneView) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 42.0), Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::hover());
     let mut newest = newest(lane.transcript).peekable();
     if newest.peek().is_none() {
         let hint = match (lane.is_recognised, lane.model) {

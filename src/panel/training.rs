@@ -43,7 +43,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, newest: &Progress, height: f32,
     numbers(ui, shown, language);
     let used = ui.cursor().top() - top;
     let last_row = 24.0 + ui.spacing().item_spacing.y * 2.0;
-    curve::show(ui, shown, language, (height - used - last_row).clamp(64.0, 240.0));
+    curve::show(ui, shown, language, (height - used - last_row).clamp(56.0, 360.0));
     hold_row(ui, state)
 }
 

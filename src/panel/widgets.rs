@@ -95,7 +95,7 @@ pub fn label(ui: &mut Ui, label: Label, language: Language, points: f32, color: 
 
 /// The height of a button in this language: two lines of text where both languages are shown.
 pub fn button_height(language: Language) -> f32 {
-    if language == Language::Both { 36.0 } else { 30.0 }
+    if language == Language::Both { 34.0 } else { 30.0 }
 }
 
 /// A button at least `min_width` points wide.
@@ -208,6 +208,22 @@ pub fn toggle(ui: &mut Ui, is_on: &mut bool, label: Label, language: Language) {
     }
 }
 
+/// A row of a menu over its whole width.
+pub fn choice(ui: &mut Ui, content: &str, is_chosen: bool) -> Response {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(WidgetType::SelectableLabel, ui.is_enabled(), is_chosen, content));
+    let fill = match (is_chosen, response.hovered()) {
+        (true, _) => theme::faded(theme::TEAL, 0.25),
+        (false, true) => theme::SURFACE,
+        (false, false) => Color32::TRANSPARENT,
+    };
+    ui.painter().rect_filled(rect, CornerRadius::same(7), fill);
+    let galley = line(ui, content, size::BODY, theme::TEXT, rect.width() - 16.0);
+    let at = pos2(rect.left() + 8.0, rect.center().y - galley.size().y / 2.0);
+    ui.painter().galley(at, galley, theme::TEXT);
+    response
+}
+
 /// A low button of one line.
 pub fn small_button(ui: &mut Ui, label: Label, language: Language, weight: Weight) -> Response {
     let galley = line(ui, label.line(language), size::SMALL, Color32::PLACEHOLDER, f32::INFINITY);
@@ -268,9 +284,9 @@ pub fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
 }
 
 /// A small square button with one sign.
-pub fn icon(ui: &mut Ui, sign: &str, explanation: impl Into<String>) -> Response {
+pub fn icon(ui: &mut Ui, sign: &str, side: f32, explanation: impl Into<String>) -> Response {
     let explanation = explanation.into();
-    let (rect, response) = ui.allocate_exact_size(vec2(28.0, 28.0), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(WidgetType::Button, ui.is_enabled(), &explanation));
     let (fill, stroke, color) = colors(ui, &response, Weight::Plain);
     ui.painter().rect(rect, CornerRadius::same(8), fill, stroke, StrokeKind::Inside);

@@ -31,8 +31,8 @@ const LINK_BLOCKS: usize = 4096;
 const BUILD_LIMIT: Duration = Duration::from_secs(2);
 /// How long a list of the devices may take.
 const LIST_LIMIT: Duration = Duration::from_secs(4);
-/// How often the default device is asked for.
-const DEFAULT_CHECK: Duration = Duration::from_millis(500);
+/// How often the server is asked whether the device is still there, and still the default.
+const CHECK: Duration = Duration::from_millis(300);
 /// More keepers than this are not started: they hang in a server that neither answers nor dies.
 const MOST_KEEPERS: usize = 48;
 
@@ -138,21 +138,32 @@ fn keep(id: Option<&str>, notify: &Sender<Notice>, stopped: &Receiver<()>) -> Re
     let _ = notify.try_send(Notice::Opened(Box::new(opened)));
     // Returns with the first sound, which a suspended device never gives; the thread then waits for as long as that lasts.
     stream.play().map_err(|error| said("cannot start the microphone", error))?;
-    let own_id = device.id().ok();
+    let own_id = device.id().map_err(|error| said("cannot ask the microphone for its id", error))?;
     loop {
-        match stopped.recv_timeout(DEFAULT_CHECK) {
-            Err(RecvTimeoutError::Timeout) if id.is_none() => {
-                if let Some(other) = host.default_input_device()
-                    && let Ok(default) = other.id()
-                    && own_id.as_ref().is_some_and(|own| *own != default)
-                {
-                    return Err(Error::unavailable(format!("the default microphone is now {other}: changing over")));
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
+        match stopped.recv_timeout(CHECK) {
+            Err(RecvTimeoutError::Timeout) => check(&host, &own_id, id.is_none())?,
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
     }
+}
+
+/// Whether the stream should still be where it is. A server moves the streams of a device that was pulled out to another,
+/// without a word; and nobody tells that the default changed.
+fn check(host: &Host, own_id: &DeviceId, is_default: bool) -> Result<()> {
+    if is_default {
+        return match host.default_input_device() {
+            Some(other) if other.id().is_ok_and(|id| id != *own_id) => {
+                Err(Error::unavailable(format!("the default microphone is now {other}: changing over")))
+            }
+            _ => Ok(()),
+        };
+    }
+    // A server that cannot be asked is noticed by the stream itself.
+    let Ok(mut devices) = host.input_devices() else { return Ok(()) };
+    if devices.any(|device| device.id().is_ok_and(|id| id == *own_id)) {
+        return Ok(());
+    }
+    Err(Error::not_found(format!("the microphone {own_id} is gone: is it plugged in?")))
 }
 
 /// The streams behind a microphone. Dropping them may hang.
@@ -222,9 +233,14 @@ fn build_recording(
 
 /// The host that has the device `id`, or the default one.
 fn host(id: Option<&str>) -> Result<Host> {
-    if let Some(wanted) = id.and_then(|id| id.parse::<DeviceId>().ok()) {
-        return open_host(wanted.host());
+    match id.and_then(|id| id.parse::<DeviceId>().ok()) {
+        Some(wanted) => open_host(wanted.host()),
+        None => sound_host(),
     }
+}
+
+/// The sound system of this machine: a server where there is one.
+pub(crate) fn sound_host() -> Result<Host> {
     if let Some(pulse) = pulse()
         && has_pulse_server()
     {
@@ -233,7 +249,7 @@ fn host(id: Option<&str>) -> Result<Host> {
     if has_no_sound_card() {
         // Asked about it, ALSA would only print its complaints over the terminal.
         return Err(Error::unavailable(
-            "there is no microphone: no sound server (PulseAudio or PipeWire) and no sound card; start a server or plug one in",
+            "there is no sound system: neither a server (PulseAudio or PipeWire) nor a sound card; start one or plug one in",
         ));
     }
     Ok(cpal::default_host())
@@ -241,9 +257,12 @@ fn host(id: Option<&str>) -> Result<Host> {
 
 fn open_host(id: HostId) -> Result<Host> {
     cpal::host_from_id(id).map_err(|error| {
-        let server =
-            if is_pulse(id) { "the sound server (PulseAudio or PipeWire) does not answer" } else { "no sound" };
-        Error::unavailable(format!("{server}: {error}; start it, and the microphone comes back by itself"))
+        let server = if is_pulse(id) {
+            "the sound server (PulseAudio or PipeWire) does not answer"
+        } else {
+            "the sound system does not answer"
+        };
+        Error::unavailable(format!("{server}: {error}; once it runs, sound comes back by itself"))
     })
 }
 

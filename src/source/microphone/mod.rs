@@ -16,6 +16,7 @@ use std::{
 use callback::{BlockMark, CaptureOutput};
 use clock::CaptureClock;
 use crossbeam_channel::TryRecvError;
+pub(crate) use device::sound_host;
 pub use device::{DeviceInfo, devices, keeper_threads};
 use device::{Keeper, Notice};
 
