@@ -2,13 +2,18 @@
 
 mod cli;
 mod client;
+#[cfg(target_os = "linux")]
+mod display;
 mod fixture;
 mod http;
 mod isolation;
 mod listener;
 mod microphone;
+mod microphone_scenarios;
 mod monitor;
 mod program;
 mod pulse;
 mod scenarios;
 mod sse;
+#[cfg(target_os = "linux")]
+mod window;
