@@ -85,9 +85,9 @@ impl Analysis {
         self.pending.columns.len() / self.stft.bins()
     }
 
-    /// What has come together since the last taking, if there is a column in it.
+    /// What has come together since the last taking, if anything has. The last samples of a sound fill no column and are taken too.
     pub fn take(&mut self) -> Option<StreamBatch> {
-        if self.pending.columns.is_empty() {
+        if self.pending.samples.is_empty() {
             return None;
         }
         let next = StreamBatch { first_column: self.columns(), first_sample: self.samples, ..StreamBatch::default() };
@@ -115,7 +115,6 @@ mod tests {
                 samples.extend(batch.samples);
             }
         }
-        samples.extend(&analysis.pending.samples);
         (columns, samples, analysis.level())
     }
 
