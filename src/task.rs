@@ -6,7 +6,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, Once, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -34,12 +34,23 @@ pub fn pool(pool: Pool) -> &'static TaskPool {
     static STREAM: OnceLock<TaskPool> = OnceLock::new();
     static RECOGNISE: OnceLock<TaskPool> = OnceLock::new();
     static TRAIN: OnceLock<TaskPool> = OnceLock::new();
+    start_timers();
     let build = |name: &str| TaskPoolBuilder::new().num_threads(1).thread_name(name.to_owned());
     match pool {
         Pool::Stream => STREAM.get_or_init(|| build("stream").build()),
         Pool::Recognise => RECOGNISE.get_or_init(|| build("recognise").build()),
         Pool::Train => TRAIN.get_or_init(|| build("train").on_thread_spawn(nice_this_thread).build()),
     }
+}
+
+/// Starts the thread that wakes every sleeping job. It is as nice as the thread that first sleeps, so that must not be the
+/// trainer's: all jobs would be late then.
+fn start_timers() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let timer = async_io::Timer::after(Duration::from_secs(3600));
+        let _ = bevy::tasks::block_on(futures_lite::future::poll_once(timer));
+    });
 }
 
 /// Gives way to everything else that runs on this machine. Without effect where the system has no such notion.

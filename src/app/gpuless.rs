@@ -4,6 +4,7 @@ use bevy::{
     app::ScheduleRunnerPlugin,
     camera::RenderTarget,
     image::Image,
+    log::LogPlugin,
     prelude::*,
     render::{
         RenderPlugin,
@@ -31,7 +32,9 @@ pub fn gpuless_app(config: &Config, engine: Engine, tasks: EngineTasks) -> App {
     let settings = WgpuSettings { backends: None, ..default() };
     let renderer = RenderPlugin { render_creation: RenderCreation::Automatic(Box::new(settings)), ..default() };
     let frame = std::time::Duration::from_secs_f64(1.0 / f64::from(config.window.fps.max(1)));
-    app.add_plugins(drawing_plugins(None, OnClose::Headless).disable::<WinitPlugin>().set(renderer))
+    // That there is no renderer is what is asked for, and need not be complained of.
+    let log = LogPlugin { filter: "warn,seseragi=info,bevy_render=off".to_owned(), ..default() };
+    app.add_plugins(drawing_plugins(None, OnClose::Headless).disable::<WinitPlugin>().set(renderer).set(log))
         .add_plugins(ScheduleRunnerPlugin::run_loop(frame))
         .insert_resource(Size(UVec2::new(config.window.width, config.window.height)))
         .add_systems(Startup, spawn_camera);

@@ -73,8 +73,8 @@ pub struct DisplayClock {
 
 impl DisplayClock {
     /// How far the picture runs behind the newest sample, so that a late block and half an analysis window do not show as a
-    /// ragged edge.
-    pub const DELAY_SECS: f64 = 0.07;
+    /// ragged edge: a column at the edge is there 27 ms after its place in time, and blocks of up to 20 ms come late by that.
+    pub const DELAY_SECS: f64 = 0.045;
     /// Further off than this (a stall, a gap, a file read as fast as possible) it jumps.
     const JUMP_SECS: f64 = 0.5;
     /// How fast it corrects itself, per second.

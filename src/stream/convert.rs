@@ -88,8 +88,12 @@ fn amplitude(gain_db: f32) -> f32 {
 
 /// The nearest step of the 16-bit grid; what is too loud is clipped, what is no number is silence.
 fn to_grid(sample: f32) -> i16 {
-    // `as` saturates and turns NaN into 0.
-    (sample * 32768.0).round_ties_even() as i16
+    // From here on an f32 has no bits for a fraction, so adding it rounds to the nearest number, ties to even, and leaves that
+    // number in the lowest bits. Processors without an instruction for rounding would call a function for each sample.
+    const WHOLE: f32 = 12_582_912.0; // 1.5 * 2^23
+    let sample = if sample.is_nan() { 0.0 } else { sample };
+    let steps = (sample * 32768.0).clamp(-32768.0, 32767.0);
+    (steps + WHOLE).to_bits() as i16
 }
 
 #[cfg(test)]
@@ -105,6 +109,16 @@ mod tests {
         converter.convert(&float, &mut out);
         converter.finish(&mut out);
         assert_eq!(out, sound);
+    }
+
+    #[test]
+    fn the_grid_rounds_to_the_nearest_ties_to_even_and_clips() {
+        for eighths in -8 * 33_000..8 * 33_000 {
+            let sample = eighths as f32 / (8.0 * 32768.0);
+            assert_eq!(to_grid(sample), (sample * 32768.0).round_ties_even() as i16, "{sample}");
+        }
+        let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e-40, -1e-40];
+        assert_eq!(odd.map(to_grid), [0, i16::MAX, i16::MIN, i16::MAX, 0, 0]);
     }
 
     #[test]
