@@ -162,7 +162,10 @@ mod tests {
             let heard = play(48_000.0, 3000, |block| per_second * (block + 1) / 100 - per_second * block / 100);
             let steady = &heard[48_000..];
             let steepest = steady.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
-            assert!(steepest < 0.5 * 440.0 * 6.2832 / 48_000.0 * 1.1, "{per_second}: a jump of {steepest}");
+            assert!(
+                steepest < 0.5 * 440.0 * std::f32::consts::TAU / 48_000.0 * 1.1,
+                "{per_second}: a jump of {steepest}"
+            );
             assert!((level(steady) - 0.3535).abs() < 0.004, "{per_second}: {}", level(steady));
         }
     }
