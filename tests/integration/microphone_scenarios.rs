@@ -229,7 +229,7 @@ impl Outage {
         start(server);
         let started = Instant::now();
         until_state(program, Connected, 2 * SECOND);
-        println!("back after {:?}", started.elapsed());
+        println!("back {:?} after the device gave sound to others", started.elapsed());
         Self { stopping, stopped, starting }
     }
 
