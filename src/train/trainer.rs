@@ -11,7 +11,7 @@ pub use super::spec::TrainSpec;
 use super::batch::low_priority_pool;
 use super::progress::{LossCurve, LossPoint, Meter, Phase, Progress};
 use super::run::{Outcome, Places, Run};
-use crate::config::{Config, assets_dir, data_dir};
+use crate::config::{Config, assets_dir};
 use crate::event::{Event, EventHub};
 use crate::link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender};
 use crate::models::ModelStore;
@@ -136,9 +136,9 @@ pub fn spawn(
     spawn_in(places, config.train.threads, events, links, tasks)
 }
 
-/// The program's folders: known datasets are those shipped and those of the user.
+/// The program's folders: known datasets are those shipped and those beside the user's models, where runs are kept too.
 pub fn places(models: ModelStore) -> Result<Places> {
-    let data = data_dir()?;
+    let data = models.user_dir().parent().unwrap_or(models.user_dir()).to_owned();
     let datasets = vec![data.join("datasets"), assets_dir()?.join("datasets")];
     Ok(Places { models, datasets, runs: data.join("runs") })
 }

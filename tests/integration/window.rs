@@ -22,7 +22,7 @@ use crate::{
     load::OtherLoad,
     microphone_scenarios::edits,
     program::{key, project, tokens_of, write_speech},
-    pulse::PulseServer,
+    pulse::{PulseServer, with_server},
 };
 
 /// Each test may take this long. Software rendering and training share the cores with the stream.
@@ -322,7 +322,11 @@ fn a_closed_window_leaves_the_program_running_without_it() {
 
 #[test]
 fn a_microphone_is_recognised_in_a_window_while_training() {
-    let Some(server) = PulseServer::start() else { return };
+    let name = "window::a_microphone_is_recognised_in_a_window_while_training";
+    with_server(name, 2 * LIMIT, |server| is_recognised_in_a_window(server));
+}
+
+fn is_recognised_in_a_window(server: &mut PulseServer) {
     let Some(mut program) = Windowed::start_on(|_| "mic".to_owned(), server.environment(), &[]) else { return };
     program.start_training();
     program.open_and_recognise();
