@@ -229,7 +229,7 @@ impl Outage {
         start(server);
         let started = Instant::now();
         until_state(program, Connected, 2 * SECOND);
-        println!("back after {:?}", started.elapsed());
+        println!("back {:?} after the device gave sound to others", started.elapsed());
         Self { stopping, stopped, starting }
     }
 
@@ -244,7 +244,8 @@ impl Outage {
         assert!(error_millis.abs() < 60.0, "the clock is off by {error_millis} ms");
         let secs = gaps[0].len_samples as f64 / RATE as f64;
         println!("a gap of {secs:.3} s for an outage of {shortest:.3} to {longest:.3} s");
-        assert!(secs > shortest - 0.06 && secs < longest, "{secs}");
+        // Before it goes, a source may have been silent for up to half a second without counting as stalled.
+        assert!(secs > shortest - 0.06 && secs < longest + 0.5, "{secs}");
         assert_eq!(program.status().streams[0].samples_lost, gaps[0].len_samples);
         assert!(program.status().realtime_running, "and it is recognised as before");
     }
