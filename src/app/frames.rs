@@ -56,7 +56,7 @@ fn draw_clock(mut clock: ResMut<FrameClock>) {
 
 fn publish_frames(clock: Res<FrameClock>, engine: Res<Engine>) {
     // Ten times a second are enough for every reader; the first frame is told at once.
-    if clock.drawn % 6 == 1 {
+    if clock.is_changed() && clock.drawn % 6 == 1 {
         engine.frames().publish(clock.status());
     }
 }

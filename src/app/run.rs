@@ -17,13 +17,14 @@ use bevy::{
 use bevy_egui::EguiPlugin;
 use bevy_framepace::{FramepacePlugin, FramepaceSettings, Limiter};
 
-use super::{core_plugin, draw_plugin, headless_app, start_engine};
+use super::{Draw, core_plugin, draw_plugin, headless_app, start_engine};
 use crate::{
     Error, Result,
     config::{Config, OnClose},
     engine::{Engine, EngineTasks},
     models::ModelStore,
     server::Server,
+    status::FrameStatus,
     status_file::StatusFile,
     train::trainer::TrainSpec,
 };
@@ -102,7 +103,9 @@ pub fn run(options: RunOptions) -> Result<()> {
 /// Whether there is a display to open a window on.
 pub fn has_display() -> bool {
     !cfg!(all(unix, not(target_os = "macos")))
-        || ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].iter().any(|name| env::var_os(name).is_some_and(|v| !v.is_empty()))
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
+            .iter()
+            .any(|name| env::var_os(name).is_some_and(|v| !v.is_empty()))
 }
 
 fn build(options: &RunOptions, engine: Engine, tasks: EngineTasks) -> App {
@@ -133,17 +136,26 @@ pub fn windowed_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) ->
         title: "Seseragi せせらぎ".to_owned(),
         name: Some("seseragi".to_owned()),
         resolution: WindowResolution::new(settings.width, settings.height),
-        mode: if settings.is_fullscreen { WindowMode::BorderlessFullscreen(MonitorSelection::Current) } else { WindowMode::Windowed },
+        mode: if settings.is_fullscreen {
+            WindowMode::BorderlessFullscreen(MonitorSelection::Current)
+        } else {
+            WindowMode::Windowed
+        },
         // Frames are paced by bevy_framepace; waiting for the display as well would only add latency.
         present_mode: PresentMode::AutoNoVsync,
         ..default()
     };
     let mut app = App::new();
-    app.add_plugins(drawing_plugins(Some(window), settings.on_close))
-        .insert_resource(WinitSettings { focused_mode: UpdateMode::Continuous, unfocused_mode: UpdateMode::Continuous });
+    app.add_plugins(drawing_plugins(Some(window), settings.on_close)).insert_resource(WinitSettings {
+        focused_mode: UpdateMode::Continuous,
+        unfocused_mode: UpdateMode::Continuous,
+    });
     add_drawing(&mut app, &options.config, engine, tasks);
     app.add_plugins(FramepacePlugin)
         .insert_resource(FramepaceSettings { limiter: Limiter::from_framerate(f64::from(settings.fps)) });
+    if settings.on_close == OnClose::Headless {
+        app.add_systems(Last, go_headless);
+    }
     if let Some(screenshot) = options.screenshot.clone() {
         crate::draw::screenshot_window(&mut app, screenshot);
     }
@@ -170,6 +182,27 @@ pub(super) fn add_drawing(app: &mut App, config: &Config, engine: Engine, tasks:
     app.add_plugins(EguiPlugin::default());
     crate::draw::plugin(app, &config.window);
     crate::panel::plugin(app, config);
+}
+
+/// Once the window is closed: no more `Draw`, no camera for the GPU and egui to draw on, and turns by the clock, because without
+/// a window no event of the window system wakes the loop any more.
+fn go_headless(
+    windows: Query<(), With<Window>>,
+    cameras: Query<Entity, With<Camera>>,
+    engine: Res<Engine>,
+    mut schedules: ResMut<Schedules>,
+    mut winit: ResMut<WinitSettings>,
+    mut commands: Commands,
+) {
+    if !windows.is_empty() || schedules.remove(Draw).is_none() {
+        return;
+    }
+    cameras.iter().for_each(|camera| commands.entity(camera).despawn());
+    let turns = UpdateMode::reactive_low_power(Duration::from_secs_f64(1.0 / HEADLESS_TICKS_PER_SEC));
+    *winit = WinitSettings { focused_mode: turns, unfocused_mode: turns };
+    let frames = *engine.frames().load();
+    engine.frames().publish(FrameStatus { drawn: frames.drawn, ..FrameStatus::default() });
+    info!("the window is closed; the program goes on without it");
 }
 
 /// The last status is that of a program that still runs: with its tasks and its streams.

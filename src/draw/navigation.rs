@@ -93,3 +93,95 @@ fn read(context: &Context, lanes: &Lanes, span_secs: f64) -> Wish {
     });
     wish
 }
+
+#[cfg(test)]
+mod tests {
+    use bevy_egui::egui::{Event, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, pos2, vec2};
+
+    use super::*;
+    use crate::draw::lanes::stack;
+
+    /// One lane of ten seconds in a window, and the events of each frame one after the other; returns every frame's wish.
+    fn wishes(live: bool, frames: Vec<Vec<Event>>) -> Vec<Wish> {
+        let window = Rect::from_min_size(Pos2::ZERO, vec2(1280.0, 720.0));
+        let lane = Lane {
+            entity: Entity::PLACEHOLDER,
+            name: "demo".into(),
+            sample_rate_hz: 48_000,
+            left_secs: 0.0,
+            right_secs: 10.0,
+            live,
+            places: stack(window, 1)[0],
+        };
+        let lanes = Lanes { lanes: vec![lane], ..Lanes::default() };
+        let context = Context::default();
+        let read_frame = |(at, events): (usize, Vec<Event>)| {
+            let time = Some(at as f64 / 60.0);
+            let input = RawInput { screen_rect: Some(window), time, events, ..RawInput::default() };
+            let mut wish = Wish::default();
+            let _ = context.run_ui(input, |ui| wish = read(ui.ctx(), &lanes, 10.0));
+            wish
+        };
+        frames.into_iter().enumerate().map(read_frame).collect()
+    }
+
+    fn button(pos: Pos2, pressed: bool) -> Event {
+        Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE }
+    }
+
+    fn key(key: Key) -> Event {
+        Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::NONE }
+    }
+
+    #[test]
+    fn dragging_to_the_right_looks_back_by_what_was_dragged_over() {
+        let (from, to) = (pos2(400.0, 300.0), pos2(600.0, 310.0));
+        let frames = vec![
+            vec![Event::PointerMoved(from)],
+            vec![button(from, true)],
+            vec![Event::PointerMoved(to)],
+            vec![button(to, false)],
+        ];
+        let wishes = wishes(true, frames);
+        let width = f64::from(stack(Rect::from_min_size(Pos2::ZERO, vec2(1280.0, 720.0)), 1)[0].plot.width());
+        let back: f64 = wishes.iter().map(|wish| wish.back_secs).sum();
+        assert!((back - 200.0 * 10.0 / width).abs() < 1e-6, "{wishes:?}");
+        assert!(wishes.iter().all(|wish| wish.zoom == 1.0 && !wish.live));
+    }
+
+    #[test]
+    fn a_drag_that_began_outside_the_lanes_is_not_ours() {
+        let (from, to) = (pos2(400.0, 4.0), pos2(600.0, 310.0));
+        let frames = vec![vec![Event::PointerMoved(from)], vec![button(from, true)], vec![Event::PointerMoved(to)]];
+        assert!(wishes(true, frames).iter().all(|wish| wish.back_secs == 0.0));
+    }
+
+    #[test]
+    fn the_wheel_zooms_around_the_pointer() {
+        let wheel = |lines: f32| Event::MouseWheel {
+            unit: MouseWheelUnit::Point,
+            delta: vec2(0.0, lines),
+            phase: TouchPhase::Move,
+            modifiers: Modifiers::NONE,
+        };
+        let at = pos2(631.0, 400.0);
+        for (points, closer) in [(50.0, true), (-50.0, false)] {
+            let frames = vec![vec![Event::PointerMoved(at)], vec![wheel(points)], vec![], vec![]];
+            let wishes = wishes(true, frames);
+            let zoom: f64 = wishes.iter().map(|wish| wish.zoom).product();
+            assert_eq!(zoom < 1.0, closer, "{wishes:?}");
+            assert!((wishes[1].anchor - 0.5).abs() < 0.01, "{wishes:?}");
+        }
+    }
+
+    #[test]
+    fn keys_and_a_touch_return_to_the_present() {
+        assert!(wishes(false, vec![vec![key(Key::L)]])[0].live);
+        assert!(wishes(false, vec![vec![key(Key::End)]])[0].live);
+        assert!(wishes(false, vec![vec![key(Key::ArrowLeft)]])[0].back_secs > 0.0);
+        let chip = stack(Rect::from_min_size(Pos2::ZERO, vec2(1280.0, 720.0)), 1)[0].live_chip().center();
+        let touch = || vec![vec![Event::PointerMoved(chip)], vec![button(chip, true)], vec![button(chip, false)]];
+        assert!(wishes(false, touch()).last().expect("three frames").live);
+        assert!(!wishes(true, touch()).iter().any(|wish| wish.live), "nothing to return from");
+    }
+}

@@ -1,4 +1,5 @@
 //! The colours of the whole program, in one place: night above, deep water, foam.
+#![allow(clippy::disallowed_methods, reason = "this is the place where colours are made")]
 
 use bevy::color::{Color, ColorToPacked, Oklcha, Srgba};
 use bevy_egui::egui::{

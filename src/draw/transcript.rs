@@ -53,9 +53,9 @@ impl Rows {
     }
 }
 
-/// About how wide `text` will be, in units of the font size; more rather than less.
+/// About how wide `text` will be, in units of the font size.
 fn width_of(text: &str) -> f32 {
-    text.chars().map(|c| if c.is_ascii() { 0.6 } else { 1.05 }).sum()
+    text.chars().map(|c| if c.is_ascii() { 0.55 } else { 1.0 }).sum()
 }
 
 /// How solid a word looks: as sure as the recogniser was of it, and never too faint to read.
@@ -94,7 +94,7 @@ fn labels(over: &Painter, lane: &Lane, transcript: &Transcript) {
     for word in words(transcript) {
         let Token { token, start_secs, end_secs, score } = word.token;
         let (start, end) = (*start_secs, end_secs.max(*start_secs));
-        let half = f64::from(0.5 * width_of(token) * size + padding.x + 3.0) * secs_a_point;
+        let half = f64::from(0.5 * width_of(token) * size + padding.x + 2.0) * secs_a_point;
         let row = rows.place(0.5 * (start + end) - half, 0.5 * (start + end) + half, most_rows);
         if end < lane.left_secs || start > lane.right_secs {
             continue;

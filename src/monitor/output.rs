@@ -10,7 +10,7 @@ use kira::backend::{
     },
 };
 
-use crate::{Error, Result, source::microphone::sound_host};
+use crate::{Error, Result, source::microphone::sound_system};
 
 /// Blocks of this length: the server's own default is two seconds.
 const BLOCK_SECS: f64 = 0.03;
@@ -35,7 +35,8 @@ impl Backend for Output {
     type Error = Error;
 
     fn setup((): (), _internal_buffer_size: usize) -> Result<(Self, u32)> {
-        let device = sound_host()?
+        let device = sound_system()?
+            .host
             .default_output_device()
             .ok_or_else(|| Error::not_found("there is no loudspeaker: plug one in, or switch the monitor off"))?;
         let mut config = device

@@ -15,9 +15,9 @@ use kira::{
 use rtrb::Consumer;
 
 /// The delay that is kept between the pump and the loudspeaker: several polls of the pump.
-pub const DELAY_SECS: f64 = 0.06;
+pub const DELAY_SECS: f64 = 0.1;
 /// Further behind than this, the oldest sound is skipped.
-const MOST_BEHIND_SECS: f64 = 0.2;
+const MOST_BEHIND_SECS: f64 = 0.25;
 /// How far the speed is bent to keep the delay, against the drift of two clocks: a tenth of a semitone is 0.6 %.
 const MOST_BEND: f64 = 0.004;
 /// Sound comes and goes within this time, without a click.

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     fn curve(len: u64, loss: impl Fn(u64) -> f32) -> Vec<LossPoint> {
-        let validation = |step: u64| (step % 100 == 0).then_some(0.5);
+        let validation = |step: u64| step.is_multiple_of(100).then_some(0.5);
         (1..=len).map(|step| LossPoint { step, loss: loss(step), validation_loss: validation(step) }).collect()
     }
 

@@ -81,7 +81,7 @@ fn take_dropped_file(ui: &Ui, state: &mut PanelState, scene: &Scene, intents: &m
 /// The look of a window that stands over the picture.
 pub fn overlay() -> Frame {
     Frame::new()
-        .fill(theme::faded(theme::DEEP, 0.97))
+        .fill(theme::DEEP)
         .stroke(Stroke::new(1.0, theme::LINE))
         .corner_radius(CornerRadius::same(12))
         .inner_margin(Margin::same(16))

@@ -107,11 +107,14 @@ fn draw_panels(
 ) {
     let context = context.get_mut();
     if !state.is_dressed {
-        // Fonts come with the next pass; drawing with them before would be an error of egui's.
-        theme::apply(context);
-        fonts::install(context);
+        if !fonts::are_installed(context) {
+            // Fonts come with the next pass; drawing with them before would be an error of egui's.
+            theme::apply(context);
+            fonts::install(context);
+            return;
+        }
+        fonts::warm(context);
         state.is_dressed = true;
-        return;
     }
     let status = mirrors.status.as_ref().map(|mirror| mirror.status());
     let uptime_secs = status.map_or(0.0, |status| status.uptime_secs);

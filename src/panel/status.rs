@@ -192,14 +192,14 @@ fn links(ui: &mut Ui, language: Language, links: &[LinkStatus]) {
     caption(ui, labels::LINKS, language);
     for link in links {
         row(ui, |ui| {
-            let name = ui.available_width() - 80.0 - 74.0 - 84.0 - 24.0;
+            let name = ui.available_width() - 56.0 - 74.0 - 66.0 - 24.0;
             widgets::text(ui, &*link.name, size::SMALL, theme::TEXT, name, Align::Min);
             let share = link.len as f32 / link.capacity.max(1) as f32;
-            widgets::bar(ui, share, vec2(80.0, 6.0), fill_color(share));
+            widgets::bar(ui, share, vec2(56.0, 6.0), fill_color(share));
             widgets::text(ui, format!("{} / {}", link.len, link.capacity), size::SMALL, theme::MUTED, 74.0, Align::Max);
             let dropped = format!("{} {}", labels::DROPPED.pair(language).0, format::count(link.dropped));
             let color = if link.dropped > 0 { theme::CORAL } else { theme::MUTED };
-            widgets::text(ui, dropped, size::SMALL, color, 84.0, Align::Max);
+            widgets::text(ui, dropped, size::SMALL, color, 66.0, Align::Max);
         });
     }
 }

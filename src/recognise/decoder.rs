@@ -2,7 +2,7 @@
 //!
 //! Best-path decoding (Graves et al. 2006): the best class of each encoder frame, runs merged, blanks dropped. A run is
 //! a token when its highest posterior reaches the token's threshold. The network answers in a short spike near the end
-//! of a word, so the word's start is looked for in the loudness before it.
+//! of a word, so the word's start and end are looked for in the loudness around it.
 
 use std::collections::VecDeque;
 
@@ -17,6 +17,8 @@ const LONGEST_WORD_SECS: f64 = 1.0;
 const DIP_SECS: f64 = 0.12;
 /// The answer may come this long after the word fell silent.
 const LATE_SECS: f64 = 0.2;
+/// The answer may come this long before the word falls silent.
+const EARLY_SECS: f64 = 0.4;
 /// Above this share of the way from the quietest to the loudest frame, a frame counts as loud.
 const LOUD_SHARE: f32 = 0.35;
 /// A segment is closed at the latest with so many tokens, so that endless speech stays bounded.
@@ -58,15 +60,21 @@ struct Run {
     start_secs: f64,
     /// Where the answer began.
     answer_secs: f64,
+    /// Where the answer ended, as far as it is known.
     end_secs: f64,
     score: f32,
+    /// Loudness from which on a frame can be part of the word.
+    loud: f32,
 }
 
-/// A token with its class.
+/// A token with what made it.
 #[derive(Clone, Debug)]
 struct Placed {
     class: usize,
     token: Token,
+    /// Where the answer ended; the token's end may be later.
+    answer_end_secs: f64,
+    loud: f32,
 }
 
 impl Decoder {
@@ -101,10 +109,17 @@ impl Decoder {
         }
         self.close_run();
         if class != BLANK && class <= self.names.len() {
-            let (start_secs, answer_secs) = (self.onset(frame), frame.start_secs);
-            self.run = Some(Run { class, start_secs, answer_secs, end_secs: frame.end_secs, score: posterior });
+            let (start_secs, loud) = self.onset(frame);
+            if let Some(last) = self.tokens.last_mut() {
+                // Of what lies between the two answers, loud all through, nobody knows where the word ended.
+                last.token.end_secs = last.token.end_secs.min(start_secs.max(last.answer_end_secs));
+            }
+            let (answer_secs, end_secs) = (frame.start_secs, frame.end_secs);
+            self.run = Some(Run { class, start_secs, answer_secs, end_secs, score: posterior, loud });
+        } else {
+            self.reach_out(frame);
         }
-        let last_end = self.tokens.last()?.token.end_secs;
+        let last_end = self.tokens.last()?.answer_end_secs;
         let is_endpoint = self.run.is_none() && frame.end_secs - last_end >= self.decoding.endpoint_secs;
         if is_endpoint || self.tokens.len() >= MAX_SEGMENT_TOKENS { self.close_segment() } else { None }
     }
@@ -141,10 +156,11 @@ impl Decoder {
             return;
         }
         let is_same = |last: &Placed| {
-            last.class == run.class && run.answer_secs - last.token.end_secs <= self.decoding.repeat_secs
+            last.class == run.class && run.answer_secs - last.answer_end_secs <= self.decoding.repeat_secs
         };
         match tokens.last_mut() {
             Some(last) if is_same(last) => {
+                last.answer_end_secs = last.answer_end_secs.max(run.end_secs);
                 last.token.end_secs = last.token.end_secs.max(run.end_secs);
                 last.token.score = last.token.score.max(run.score);
                 return;
@@ -153,7 +169,7 @@ impl Decoder {
             _ => {}
         }
         let token = Token { token: name.clone(), start_secs: run.start_secs, end_secs: run.end_secs, score: run.score };
-        tokens.push(Placed { class: run.class, token });
+        tokens.push(Placed { class: run.class, token, answer_end_secs: run.end_secs, loud: run.loud });
     }
 
     fn close_segment(&mut self) -> Option<Segment> {
@@ -161,12 +177,22 @@ impl Decoder {
         Segment::new(std::mem::take(&mut self.tokens).into_iter().map(|placed| placed.token).collect())
     }
 
-    /// Where the word that `frame` answers began: back over the loud frames, across short dips, not into the word before.
-    fn onset(&self, frame: EncoderFrame<'_>) -> f64 {
+    /// Lets the last token end with `frame` if its sound seems to go on until there.
+    fn reach_out(&mut self, frame: EncoderFrame<'_>) {
+        let Some(last) = self.tokens.last_mut() else { return };
+        let is_near = frame.start_secs - last.token.end_secs <= DIP_SECS;
+        if frame.loudness >= last.loud && is_near && frame.end_secs - last.answer_end_secs <= EARLY_SECS {
+            last.token.end_secs = frame.end_secs;
+        }
+    }
+
+    /// Where the word that `frame` answers began: back over the loud frames, across short dips, not into the answer
+    /// before; and what loud is.
+    fn onset(&self, frame: EncoderFrame<'_>) -> (f64, f32) {
         let levels = || self.loudness.iter().map(|&(_, loudness)| loudness);
         let (low, high) = (levels().fold(f32::INFINITY, f32::min), levels().fold(f32::NEG_INFINITY, f32::max));
         let loud = low + LOUD_SHARE * (high - low);
-        let after = self.tokens.last().map_or(f64::NEG_INFINITY, |last| last.token.end_secs);
+        let after = self.tokens.last().map_or(f64::NEG_INFINITY, |last| last.answer_end_secs);
         let mut onset = frame.start_secs;
         let mut allowed_dip = LATE_SECS;
         for &(start, loudness) in self.loudness.iter().rev().skip_while(|&&(start, _)| start > frame.start_secs) {
@@ -179,7 +205,7 @@ impl Decoder {
                 break;
             }
         }
-        onset
+        (onset, loud)
     }
 }
 
@@ -236,7 +262,7 @@ mod tests {
         assert_eq!(segments.len(), 1);
         let words: Vec<_> =
             segments[0].tokens.iter().map(|t| (&*t.token, frames(t.start_secs), frames(t.end_secs))).collect();
-        assert_eq!(words, [("a", 3, 10), ("b", 15, 20), ("a", 22, 28)]);
+        assert_eq!(words, [("a", 3, 10), ("b", 15, 22), ("a", 22, 28)]);
         assert_eq!((segments[0].text.as_str(), frames(segments[0].start_secs)), ("a b a", 3));
         assert!(decoder.partial().tokens.is_empty());
         assert!(decoder.finish().is_none());
@@ -293,6 +319,20 @@ mod tests {
         assert_eq!(start("....---..--a"), 4, "80 ms of closure");
         assert_eq!(start("....---......--a"), 13, "240 ms of pause");
         assert_eq!(start("....----...q"), 4, "an answer 120 ms late");
+    }
+
+    #[test]
+    fn an_end_reaches_over_the_sound_after_the_answer_but_not_into_the_next_word() {
+        let ends = |script| {
+            let mut decoder = Decoder::new(&card());
+            decode(&mut decoder, script);
+            decoder.finish().unwrap().tokens.iter().map(|token| frames(token.end_secs)).collect::<Vec<_>>()
+        };
+        assert_eq!(ends("...---a--..--......"), [13], "over a plosive");
+        assert_eq!(ends("...---a----......---"), [11], "not over a pause");
+        assert_eq!(ends("...---a------------"), [16], "less than 400 ms");
+        assert_eq!(ends("...---a--....---b--..."), [9, 19]);
+        assert_eq!(ends("...---a-----b--..."), [7, 15], "loud all through: up to the answer");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Token {
     pub token: Text,
     /// Where its sound began, as far as loudness tells.
     pub start_secs: f64,
-    /// The end of the sound under the network's last answer for it.
+    /// Where its sound ended, as far as loudness and the network's last answer for it tell.
     pub end_secs: f64,
     /// The highest posterior that the network gave it, 0 to 1.
     pub score: f32,
@@ -40,8 +40,8 @@ impl Segment {
     }
 }
 
-/// The tokens since the last endpoint. More may follow and the last may get a later end and a higher score; none is
-/// taken back.
+/// The tokens since the last endpoint. More may follow, and the end and the score of the last may still change; none
+/// is taken back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Hypothesis {
     /// The words, separated by blanks; empty when nothing is being said.

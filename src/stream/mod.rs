@@ -61,3 +61,6 @@ pub(crate) fn spawn_pump(
     let pump = Pump::new(settings, Box::new(source::open), orders, outputs)?;
     Ok((tasks.spawn(Pool::Stream, name, pump), receiver, report))
 }
+
+#[cfg(test)]
+mod isolation_tests;

@@ -70,7 +70,7 @@ fn a_checkpoint_of_other_labels_is_refused() {
 #[test]
 fn bad_orders_are_refused_before_anything_is_read() {
     let folder = folder();
-    let error = |spec| Run::new(spec, places(folder.path())).err().expect("refused").message;
+    let error = |spec| Run::new(spec, places(folder.path())).expect_err("refused").message;
     assert!(error(TrainSpec::new("x", "nothing")).contains("known names: tones"));
     assert!(error(TrainSpec { epochs: 0, ..spec(1) }).contains("epochs is 0"));
     let one = folder.path().join("one");

@@ -1,7 +1,6 @@
 //! The trainer: a job that lives as long as the program and runs one training at a time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bevy::ecs::message::Message;
@@ -12,7 +11,7 @@ pub use super::spec::TrainSpec;
 use super::batch::low_priority_pool;
 use super::progress::{LossCurve, LossPoint, Meter, Phase, Progress};
 use super::run::{Outcome, Places, Run};
-use crate::config::{Config, assets_dir, data_dir};
+use crate::config::{Config, assets_dir};
 use crate::event::{Event, EventHub};
 use crate::link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender};
 use crate::models::ModelStore;
@@ -50,7 +49,7 @@ pub struct TrainerHandle {
 struct Shared {
     places: Places,
     /// Whether a run is ordered or under way. Whoever turns it on may order one; the job turns it off.
-    is_taken: AtomicBool,
+    is_taken: Mutex<bool>,
     progress: Latest<Progress>,
     curve: LossCurve,
 }
@@ -71,20 +70,24 @@ impl TrainerHandle {
     pub fn start(&self, spec: TrainSpec) -> Result<Text> {
         let run = Run::new(spec, self.shared.places.clone())?;
         let name = Text::from(run.spec().model_name.as_str());
-        if self.shared.is_taken.swap(true, SeqCst) {
+        let mut is_taken = self.shared.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_taken {
             let other = self.shared.progress.load();
             return Err(Error::busy(format!("the training run \"{}\" is under way: stop it first", other.run)));
         }
+        let before = self.shared.progress.load();
         self.shared.curve.clear();
         self.shared.progress.publish(Progress {
             phase: Phase::Preparing,
             epochs: run.spec().epochs,
             ..Progress::new(name.clone())
         });
-        self.orders.send(Order::Start(Box::new(run))).map_err(|_| {
-            self.shared.is_taken.store(false, SeqCst);
+        let ordered = self.orders.send(Order::Start(Box::new(run)));
+        ordered.map_err(|_| {
+            self.shared.progress.publish((*before).clone());
             Error::busy("the trainer has too many orders waiting: try again")
         })?;
+        *is_taken = true;
         Ok(name)
     }
 
@@ -114,7 +117,7 @@ impl TrainerHandle {
     }
 
     fn order(&self, order: Order) -> Result<()> {
-        if !self.shared.is_taken.load(SeqCst) {
+        if !*self.shared.is_taken.lock().unwrap_or_else(PoisonError::into_inner) {
             return Err(Error::not_found("there is no training run: start one first"));
         }
         self.orders.send(order).map_err(|_| Error::busy("the trainer has too many orders waiting: try again"))
@@ -133,9 +136,9 @@ pub fn spawn(
     spawn_in(places, config.train.threads, events, links, tasks)
 }
 
-/// The program's folders: known datasets are those shipped and those of the user.
+/// The program's folders: known datasets are those shipped and those beside the user's models, where runs are kept too.
 pub fn places(models: ModelStore) -> Result<Places> {
-    let data = data_dir()?;
+    let data = models.user_dir().parent().unwrap_or(models.user_dir()).to_owned();
     let datasets = vec![data.join("datasets"), assets_dir()?.join("datasets")];
     Ok(Places { models, datasets, runs: data.join("runs") })
 }
@@ -157,7 +160,7 @@ fn trainer(places: Places, threads: usize, events: EventHub, links: &LinkRegistr
     let (sender, orders) = links.bounded("trainer: commands", Kind::All, COMMANDS);
     let shared = Arc::new(Shared {
         places,
-        is_taken: AtomicBool::new(false),
+        is_taken: Mutex::new(false),
         progress: Latest::new(Progress::default()),
         curve: LossCurve::default(),
     });
@@ -283,9 +286,12 @@ impl Trainer {
             active.progress.message = Some(error.message.as_str().into());
             self.events.publish(Event::Failure { owner: "train".into(), message: error.message });
         }
+        // Under the lock, so that whoever sees the end can start the next run.
+        let shared = self.shared.clone();
+        let mut is_taken = shared.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
         self.publish(now);
         self.active = None;
-        self.shared.is_taken.store(false, SeqCst);
+        *is_taken = false;
     }
 
     /// Shows the run's state to everyone. Link: newest wins for the state, *recent* for the event.

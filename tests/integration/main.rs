@@ -2,12 +2,20 @@
 
 mod cli;
 mod client;
+#[cfg(target_os = "linux")]
+mod display;
 mod fixture;
 mod http;
 mod isolation;
+mod listener;
+#[cfg(target_os = "linux")]
+mod load;
 mod microphone;
+mod microphone_scenarios;
 mod monitor;
 mod program;
 mod pulse;
 mod scenarios;
 mod sse;
+#[cfg(target_os = "linux")]
+mod window;

@@ -28,26 +28,30 @@ fn play(input: &mut MonitorInput, time: Duration) {
     }
 }
 
-/// The loudness of the last `secs` seconds of a recording, full-scale sine = 1, and how pure its 1 kHz is, 0 to 1.
+/// The loudness of the last `secs` seconds of a recording, full-scale sine = 1, and how pure its 1 kHz is, 0 to 1: medians
+/// over windows of 10 ms, because a busy machine lets a moment of sound fall out, and the speed is bent a little.
 fn level(raw: &Path, secs: f64) -> (f64, f64) {
     let bytes = std::fs::read(raw).expect("the recording");
     let samples: Vec<f64> =
         bytes.chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0).collect();
     let tail = &samples[samples.len().saturating_sub((secs * f64::from(RATE_HZ)) as usize)..];
-    let power = tail.iter().map(|sample| sample * sample).sum::<f64>() / tail.len().max(1) as f64;
-    // A short window, because the speed is bent a little to keep the delay.
-    let pure: f64 = tail
+    let mut windows: Vec<_> = tail
         .chunks_exact(480)
         .map(|window| {
+            let power = window.iter().map(|sample| sample * sample).sum::<f64>() / 480.0;
             let (re, im) = window.iter().enumerate().fold((0.0, 0.0), |(re, im), (n, sample)| {
                 let phase = std::f64::consts::TAU * 1000.0 * n as f64 / f64::from(RATE_HZ);
                 (re + sample * phase.cos(), im + sample * phase.sin())
             });
-            2.0 * (re * re + im * im) / (480.0 * 480.0)
+            let pure = if power > 0.0 { 2.0 * (re * re + im * im) / (480.0 * 480.0) / power } else { 0.0 };
+            ((2.0 * power).sqrt(), pure)
         })
-        .sum::<f64>()
-        / (tail.len() / 480).max(1) as f64;
-    ((2.0 * power).sqrt(), if power > 0.0 { pure / power } else { 0.0 })
+        .collect();
+    let middle = windows.len() / 2;
+    windows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let loudness = windows.get(middle).map_or(0.0, |window| window.0);
+    windows.sort_by(|a, b| a.1.total_cmp(&b.1));
+    (loudness, windows.get(middle).map_or(0.0, |window| window.1))
 }
 
 #[test]

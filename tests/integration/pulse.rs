@@ -1,5 +1,5 @@
-//! A private PulseAudio server with null sinks, for tests that need a real sound server: nothing of the machine's own sound
-//! is touched, and any number of them run side by side.
+//! A private PulseAudio or PipeWire server with null sinks, for tests that need a real sound server: nothing of the machine's
+//! own sound is touched, and any number of them run side by side.
 
 use std::{
     fs::File,
@@ -14,8 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A server in a directory of its own. Everything that it started ends with it.
 pub struct PulseServer {
     directory: PathBuf,
-    /// Holds the directory, unless somebody else does.
-    _owned: Option<tempfile::TempDir>,
+    kind: Kind,
     server: Option<Child>,
     helpers: Vec<Child>,
 }
@@ -23,33 +22,40 @@ pub struct PulseServer {
 /// A program that plays or records, ended on drop.
 pub struct Player(Child);
 
-/// Whether PulseAudio and its tools are here; says so if not.
-pub fn is_installed() -> bool {
-    let runs =
-        |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    let is_there = runs("pulseaudio") && runs("pactl");
-    if !is_there {
-        eprintln!(
-            "skipped: pulseaudio and pulseaudio-utils are not installed (apt-get install pulseaudio pulseaudio-utils)"
-        );
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    PulseAudio,
+    PipeWire,
+}
+
+impl Kind {
+    /// Whether its programs are here; says so if not.
+    fn is_installed(self) -> bool {
+        let (programs, packages): (&[_], _) = match self {
+            Self::PulseAudio => (&["pulseaudio", "pactl"], "pulseaudio pulseaudio-utils"),
+            Self::PipeWire => (
+                &["pipewire", "pipewire-pulse", "wireplumber", "dbus-run-session", "pactl"],
+                "pipewire pipewire-pulse wireplumber dbus pulseaudio-utils",
+            ),
+        };
+        let runs = |program: &&str| {
+            Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+        };
+        let is_there = programs.iter().all(runs);
+        if !is_there {
+            eprintln!("skipped: {self:?} is not installed (apt-get install {packages})");
+        }
+        is_there
     }
-    is_there
 }
 
 impl PulseServer {
-    /// A server with one mono null sink at 48 kHz, `spk`, whose monitor is the default source. None without PulseAudio.
-    pub fn start() -> Option<Self> {
-        let owned = tempfile::Builder::new().prefix("pulse").tempdir().expect("a temporary directory");
-        Self::start_in(owned.path().to_owned(), Some(owned))
-    }
-
-    fn start_in(directory: PathBuf, owned: Option<tempfile::TempDir>) -> Option<Self> {
-        if !is_installed() {
-            return None;
-        }
-        let mut server = Self { directory, _owned: owned, server: None, helpers: Vec::new() };
+    /// A server with one mono null sink at 48 kHz, `spk`, whose monitor is the default source.
+    fn start(directory: PathBuf, kind: Kind) -> Self {
+        let mut server = Self { directory, kind, server: None, helpers: Vec::new() };
         server.restart();
-        Some(server)
+        server
     }
 
     /// The variables that lead a program to this server and to no other.
@@ -77,16 +83,34 @@ impl PulseServer {
         let socket = self.directory.join("native");
         let _ = std::fs::remove_file(&socket);
         let log = File::create(self.directory.join("log")).expect("a log file");
-        let mut command = self.command("pulseaudio");
-        command.args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--realtime=no"]);
-        command.args(["--high-priority=no", "-L"]);
-        command.arg(format!("module-native-protocol-unix socket={} auth-anonymous=1", socket.display()));
-        command.args(["-L", "module-null-sink sink_name=spk rate=48000 format=s16le channels=1 channel_map=mono"]);
+        let mut command = match self.kind {
+            Kind::PulseAudio => {
+                let mut command = self.command("pulseaudio");
+                command.args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--realtime=no"]);
+                command.args(["--high-priority=no", "-L"]);
+                command.arg(format!("module-native-protocol-unix socket={} auth-anonymous=1", socket.display()));
+                command
+            }
+            Kind::PipeWire => {
+                let mut command = self.command("dbus-run-session");
+                command.args(["--", "sh", "-c", "pipewire & sleep 0.3; wireplumber & exec pipewire-pulse"]);
+                command
+            }
+        };
         command.stdout(Stdio::null()).stderr(log);
         self.server = Some(command.spawn().expect("pulseaudio starts"));
         let start = Instant::now();
         while !self.command("pactl").arg("info").output().is_ok_and(|output| output.status.success()) {
             assert!(start.elapsed() < Duration::from_secs(10), "the server does not answer");
+            sleep(Duration::from_millis(10));
+        }
+        if self.kind == Kind::PipeWire {
+            // Its session manager comes a moment later than the server.
+            sleep(Duration::from_secs(1));
+        }
+        self.pactl(&["load-module", "module-null-sink", "sink_name=spk", "rate=48000", "format=s16le", "channels=1"]);
+        while !self.pactl(&["list", "short", "sources"]).contains("spk.monitor") {
+            assert!(start.elapsed() < Duration::from_secs(10), "the server makes no sink");
             sleep(Duration::from_millis(10));
         }
         self.pactl(&["set-default-source", "spk.monitor"]);
@@ -201,22 +225,48 @@ fn environment(directory: &Path) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Runs a test inside a process whose environment leads to a private server, and passes it the server. `name` is the
-/// test's own path (`module::test`). A process of its own, because the environment belongs to all threads; and because a
-/// test that hangs in the sound system can then be ended.
+/// Runs a test inside a process whose environment leads to a private PulseAudio server, and passes it the server. `name` is
+/// the test's own path (`module::test`).
 pub fn with_server(name: &str, limit: Duration, test: impl FnOnce(&mut PulseServer)) {
+    with_kind(Kind::PulseAudio, name, limit, test);
+}
+
+/// [`with_server`] with PipeWire. It can be neither killed nor frozen.
+pub fn with_pipewire(name: &str, limit: Duration, test: impl FnOnce(&mut PulseServer)) {
+    with_kind(Kind::PipeWire, name, limit, test);
+}
+
+fn with_kind(kind: Kind, name: &str, limit: Duration, test: impl FnOnce(&mut PulseServer)) {
+    if kind.is_installed() {
+        let variables = |directory: &Path| environment(directory);
+        in_child(name, limit, variables, |directory| test(&mut PulseServer::start(directory, kind)));
+    }
+}
+
+/// Runs a test inside a process that finds no sound server.
+pub fn without_server(name: &str, limit: Duration, test: impl FnOnce()) {
+    in_child(name, limit, |directory| vec![("XDG_RUNTIME_DIR", directory.display().to_string())], |_| test());
+}
+
+/// Runs a test in a process of its own, because the environment belongs to all threads; and because a test that hangs in
+/// the sound system can then be ended.
+fn in_child(
+    name: &str,
+    limit: Duration,
+    variables: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    test: impl FnOnce(PathBuf),
+) {
     const DIRECTORY: &str = "SESERAGI_TEST_PULSE";
     if let Some(directory) = std::env::var_os(DIRECTORY) {
-        let mut server = PulseServer::start_in(directory.into(), None).expect("it was installed a moment ago");
-        return test(&mut server);
-    }
-    if !is_installed() {
-        return;
+        return test(directory.into());
     }
     let directory = tempfile::Builder::new().prefix("pulse").tempdir().expect("a temporary directory");
     let mut command = Command::new(std::env::current_exe().expect("the test's program"));
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
-    command.env_remove("DBUS_SESSION_BUS_ADDRESS").envs(environment(directory.path())).env(DIRECTORY, directory.path());
+    for variable in ["DBUS_SESSION_BUS_ADDRESS", "PULSE_SERVER", "PULSE_RUNTIME_PATH"] {
+        command.env_remove(variable);
+    }
+    command.envs(variables(directory.path())).env(DIRECTORY, directory.path());
     // A group of its own, so that its servers end with it if it is ended.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn().expect("the test's program starts again");

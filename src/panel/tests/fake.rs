@@ -111,7 +111,7 @@ impl Fake {
         };
         let noise = |step: u64| ((step * 7_919 % 101) as f32 / 101.0 - 0.5) * 2.0;
         let loss = |step: u64| (60.0 * (-(step as f32) / 150.0).exp() + 0.4) * (1.0 + 0.4 * noise(step));
-        let validation = |step: u64| (step % 60 == 0).then(|| loss(step) * 1.1 + 0.05);
+        let validation = |step: u64| step.is_multiple_of(60).then(|| loss(step) * 1.1 + 0.05);
         fake.curve = (1..=900)
             .map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) })
             .collect();

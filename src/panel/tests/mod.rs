@@ -52,6 +52,7 @@ impl Stage {
         // Fonts and sizes settle.
         stage.frame(Vec::new());
         stage.frame(Vec::new());
+        fonts::warm(&stage.context);
         stage
     }
 

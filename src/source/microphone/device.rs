@@ -13,14 +13,17 @@ use std::{
 };
 
 use cpal::{
-    BufferSize, Data, Device, DeviceId, Host, HostId, InputCallbackInfo, SampleFormat, Stream, StreamConfig,
+    BufferSize, Data, Device, DeviceId, Host, InputCallbackInfo, SampleFormat, Stream, StreamConfig,
     SupportedStreamConfig,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use serde::Serialize;
 
-use super::callback::{CaptureInput, CaptureOutput, capture_link};
+use super::{
+    callback::{CaptureInput, CaptureOutput, capture_link},
+    host::{SystemKind, is_pulse, sound_system, system_of},
+};
 use crate::{Error, ErrorKind, Result, source::Format, task::spawn_thread};
 
 /// The link from the callback holds this much sound ...
@@ -124,14 +127,15 @@ impl Drop for Alive {
 
 /// Opens the device and keeps it open until it fails or its source is dropped.
 fn keep(id: Option<&str>, notify: &Sender<Notice>, stopped: &Receiver<()>) -> Result<()> {
-    let host = host(id)?;
-    let device = device(&host, id)?;
+    let system = id.map_or_else(sound_system, system_of)?;
+    let host = &system.host;
+    let device = device(host, id)?;
     let supported =
         device.default_input_config().map_err(|error| said("cannot ask the microphone for its format", error))?;
     let format = Format { sample_rate_hz: supported.sample_rate(), channels: supported.channels() };
     let xruns = Arc::new(AtomicU64::new(0));
     let (input, link) = capture_link(format, LINK_SECS, LINK_BLOCKS);
-    let streams = build(&device, &supported, input, notify, &xruns)?;
+    let streams = build(system.kind, &device, &supported, input, notify, &xruns)?;
     let stream = &streams.recording;
     let anchor = (Instant::now(), stream.now().as_nanos() as u64);
     let opened = Opened { name: device.to_string(), format, link, anchor, xruns };
@@ -141,7 +145,7 @@ fn keep(id: Option<&str>, notify: &Sender<Notice>, stopped: &Receiver<()>) -> Re
     let own_id = device.id().map_err(|error| said("cannot ask the microphone for its id", error))?;
     loop {
         match stopped.recv_timeout(CHECK) {
-            Err(RecvTimeoutError::Timeout) => check(&host, &own_id, id.is_none())?,
+            Err(RecvTimeoutError::Timeout) => check(host, &own_id, id.is_none())?,
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
     }
@@ -175,12 +179,13 @@ struct Streams {
 
 /// Builds the stream, stopped.
 ///
-/// The device chooses its blocks, which loses the least. On PulseAudio that alone would mean lumps of up to two seconds,
-/// and cpal has one setting for the latency and the server's buffer: with 10 ms for both, the server drops whatever comes
-/// in larger lumps, without a word (a third of the sound of a monitor was measured). So the recording stream has the
-/// largest buffer, and a second stream that is never started asks for the 10 ms: the server runs a device at the lowest
-/// latency that any of its clients wants.
+/// The device chooses its blocks, which loses the least; but a sound server left to itself hands over lumps of up to two
+/// seconds, so it is asked for 10 ms. PipeWire takes that as it is meant. PulseAudio gets its buffer from the same setting
+/// of cpal, and with a buffer of 10 ms drops whatever comes in larger lumps, without a word (a third of the sound of a
+/// monitor was measured). There the recording stream keeps the largest buffer, and a second stream that is never started
+/// asks for the 10 ms: that server runs a device at the lowest latency that any of its clients wants.
 fn build(
+    system: SystemKind,
     device: &Device,
     supported: &SupportedStreamConfig,
     input: CaptureInput,
@@ -188,10 +193,11 @@ fn build(
     xruns: &Arc<AtomicU64>,
 ) -> Result<Streams> {
     let sample_format = supported.sample_format();
-    let config = supported.config();
+    let whole = supported.config();
+    let ten_millis = StreamConfig { buffer_size: BufferSize::Fixed((whole.sample_rate / 100).max(1)), ..whole };
+    let config = if system == SystemKind::PipeWire { ten_millis } else { whole };
     let mut latency = None;
-    if device.id().is_ok_and(|id| is_pulse(id.host())) {
-        let ten_millis = StreamConfig { buffer_size: BufferSize::Fixed((config.sample_rate / 100).max(1)), ..config };
+    if system == SystemKind::PulseAudio {
         let ignore = |_: &Data, _: &InputCallbackInfo| ();
         let stream = device.build_input_stream_raw(ten_millis, sample_format, ignore, |_| (), Some(BUILD_LIMIT));
         latency = Some(stream.map_err(|error| said("cannot ask the microphone for a low latency", error))?);
@@ -231,65 +237,6 @@ fn build_recording(
     )
 }
 
-/// The host that has the device `id`, or the default one.
-fn host(id: Option<&str>) -> Result<Host> {
-    match id.and_then(|id| id.parse::<DeviceId>().ok()) {
-        Some(wanted) => open_host(wanted.host()),
-        None => sound_host(),
-    }
-}
-
-/// The sound system of this machine: a server where there is one.
-pub(crate) fn sound_host() -> Result<Host> {
-    if let Some(pulse) = pulse()
-        && has_pulse_server()
-    {
-        return open_host(pulse);
-    }
-    if has_no_sound_card() {
-        // Asked about it, ALSA would only print its complaints over the terminal.
-        return Err(Error::unavailable(
-            "there is no sound system: neither a server (PulseAudio or PipeWire) nor a sound card; start one or plug one in",
-        ));
-    }
-    Ok(cpal::default_host())
-}
-
-fn open_host(id: HostId) -> Result<Host> {
-    cpal::host_from_id(id).map_err(|error| {
-        let server = if is_pulse(id) {
-            "the sound server (PulseAudio or PipeWire) does not answer"
-        } else {
-            "the sound system does not answer"
-        };
-        Error::unavailable(format!("{server}: {error}; once it runs, sound comes back by itself"))
-    })
-}
-
-fn pulse() -> Option<HostId> {
-    cpal::ALL_HOSTS.iter().copied().find(|&id| is_pulse(id))
-}
-
-fn is_pulse(id: HostId) -> bool {
-    id.name() == "PulseAudio"
-}
-
-/// Whether a PulseAudio server runs here or is expected to: one that is dead for the moment must not send us to ALSA.
-fn has_pulse_server() -> bool {
-    let is_named = std::env::var_os("PULSE_SERVER").is_some_and(|server| !server.is_empty());
-    is_named
-        || ["PULSE_RUNTIME_PATH", "XDG_RUNTIME_DIR"]
-            .iter()
-            .filter_map(std::env::var_os)
-            .any(|directory| std::path::Path::new(&directory).join("pulse/native").exists())
-}
-
-/// Whether this is a Linux without any sound card.
-fn has_no_sound_card() -> bool {
-    cfg!(target_os = "linux")
-        && std::fs::read_to_string("/proc/asound/cards").map_or(true, |cards| cards.contains("no soundcards"))
-}
-
 /// The device `id` as it is now, or the default one.
 fn device(host: &Host, id: Option<&str>) -> Result<Device> {
     let Some(id) = id else {
@@ -315,7 +262,8 @@ pub fn devices() -> Result<Vec<DeviceInfo>> {
 }
 
 fn list_devices() -> Result<Vec<DeviceInfo>> {
-    let host = host(None)?;
+    let system = sound_system()?;
+    let host = &system.host;
     let default = host.default_input_device().and_then(|device| device.id().ok());
     let devices = host.input_devices().map_err(|error| said("cannot list the microphones", error))?;
     let mut list: Vec<_> = devices

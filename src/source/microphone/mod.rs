@@ -4,6 +4,7 @@
 pub mod callback;
 mod clock;
 mod device;
+mod host;
 
 use std::{
     sync::{
@@ -16,9 +17,9 @@ use std::{
 use callback::{BlockMark, CaptureOutput};
 use clock::CaptureClock;
 use crossbeam_channel::TryRecvError;
-pub(crate) use device::sound_host;
 pub use device::{DeviceInfo, devices, keeper_threads};
 use device::{Keeper, Notice};
+pub(crate) use host::sound_system;
 
 use super::{ChannelChoice, Format, Intake, Source, SourceState};
 use crate::{Error, Result, stream::GapCause};
