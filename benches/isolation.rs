@@ -70,8 +70,7 @@ fn measure() {
     app.finish();
     app.cleanup();
     frames(&mut app, Duration::from_secs(2));
-    let spec =
-        TrainSpec { epochs: 10_000, batch_size: config.train.batch_size as u32, ..TrainSpec::new("bench", "demo") };
+    let spec = TrainSpec { epochs: 10_000, batch_size: config.train.batch_size, ..TrainSpec::new("bench", "demo") };
     engine.start_training(spec).expect("the demo dataset");
     let begun = Instant::now();
     while engine.trainer().progress().step < 3 {

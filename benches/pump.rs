@@ -19,6 +19,7 @@ use seseragi::{
     config::Config,
     link::{Kind, LinkReceiver, LinkRegistry},
     recognise::lanes::LaneMessage,
+    stream::StreamCommand,
 };
 
 use clock::{ThreadTime, criterion, spread, thread_time, time_of};
@@ -37,7 +38,8 @@ struct Pumping {
 impl Pumping {
     fn new(config: &Config, speech: &[i16], rate_hz: u32) -> Self {
         let (sender, sound) = LinkRegistry::default().bounded("sound", Kind::All, 8_000);
-        let mut rig = Rig::new(config, &"bench".parse().expect("a key"), speech, rate_hz, sender);
+        let mut rig =
+            Rig::new(config, &"bench".parse().expect("a key"), speech, rate_hz, sender, &[StreamCommand::Open]);
         // The first turn opens the source.
         rig.tick();
         Self { rig, sound }

@@ -47,19 +47,18 @@ pub struct Rig {
     pub batches: Option<LinkReceiver<StreamBatch>>,
     /// How the pump stands.
     pub report: Latest<PumpReport>,
-    /// Commands to the pump.
-    pub commands: LinkSender<StreamCommand>,
     now: Instant,
 }
 
 impl Rig {
-    /// An opened pump that hears `sound` of `rate_hz`; the recogniser's share goes to `recogniser`.
+    /// A pump on `sound` of `rate_hz` that begins with the commands `first`; the recogniser's share goes to `recogniser`.
     pub fn new(
         config: &Config,
         key: &StreamKey,
         sound: &[i16],
         rate_hz: u32,
         recogniser: LinkSender<LaneMessage>,
+        first: &[StreamCommand],
     ) -> Self {
         let (links, now) = (LinkRegistry::default(), Instant::now());
         let sound: Arc<[f32]> = sound.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
@@ -73,8 +72,10 @@ impl Rig {
             Ok(Box::new(Player { sound: sound.clone(), rate_hz, started: None, played: 0 }) as Box<dyn Source>)
         };
         let pump = Pump::new(settings, Box::new(open), orders, outputs).expect("usual settings");
-        commands.send(StreamCommand::Open).expect("an empty link");
-        Self { pump, batches: Some(batches), report, commands, now }
+        for command in first {
+            commands.send(command.clone()).expect("room for it");
+        }
+        Self { pump, batches: Some(batches), report, now }
     }
 
     /// The pump's next turn, 5 ms after the last.
