@@ -184,7 +184,12 @@ fn print_text(evaluation: &Evaluation) {
         let wrong = row.iter().zip(&columns).filter(|(count, read)| **count > 0 && **read != label);
         let wrong: Vec<String> = wrong.map(|(count, read)| format!("{count} as {read}")).collect();
         if !wrong.is_empty() {
-            text += &format!("\n{label}: {} of {} right, {}", row.iter().sum::<u64>() - wrong_count(row, label, &columns), row.iter().sum::<u64>(), wrong.join(", "));
+            text += &format!(
+                "\n{label}: {} of {} right, {}",
+                row.iter().sum::<u64>() - wrong_count(row, label, &columns),
+                row.iter().sum::<u64>(),
+                wrong.join(", ")
+            );
         }
     }
     // A reader that went away is no error of ours.

@@ -125,7 +125,8 @@ pub fn evaluate(
     let (heard_alone, heard_joined, heard_wordless) = (hear_all(&alone)?, hear_all(&joined)?, hear_all(&wordless)?);
 
     let right = alone.iter().zip(&heard_alone).filter(|(said, heard)| said.words == heard.words).count();
-    let (measured, measured_heard) = if conditions.is_stream { (&joined, &heard_joined) } else { (&alone, &heard_alone) };
+    let (measured, measured_heard) =
+        if conditions.is_stream { (&joined, &heard_joined) } else { (&alone, &heard_alone) };
     let errors: usize = measured.iter().zip(measured_heard).map(|(said, heard)| edits(&said.words, &heard.words)).sum();
     let words: usize = measured.iter().map(|said| said.words.len()).sum();
     let wordless_secs: f64 = heard_wordless.iter().map(|heard| heard.secs).sum();

@@ -124,8 +124,9 @@ fn knock(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
 fn bell(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
     let len = (secs * sample_rate_hz) as usize;
     let base = rng.between(120.0, 1_200.0);
-    let partials: Vec<(f32, f32)> =
-        (0..4).map(|number| (base * (1.0 + number as f32 * rng.between(0.5, 1.4)), 1.5 + 1.5 * number as f32)).collect();
+    let partials: Vec<(f32, f32)> = (0..4)
+        .map(|number| (base * (1.0 + number as f32 * rng.between(0.5, 1.4)), 1.5 + 1.5 * number as f32))
+        .collect();
     (0..len)
         .map(|at| {
             let (secs, along) = (at as f32 / sample_rate_hz, at as f32 / len as f32);
@@ -149,9 +150,8 @@ fn bird(sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
 fn splash(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
     let len = (secs * sample_rate_hz) as usize;
     let (corner, turns) = (rng.between(0.03, 0.3) * sample_rate_hz, rng.between(1.0, 6.0));
-    let mut samples: Vec<f32> = (0..len)
-        .map(|at| 0.7 * rng.normal() * (PI * turns * at as f32 / len as f32).sin().abs())
-        .collect();
+    let mut samples: Vec<f32> =
+        (0..len).map(|at| 0.7 * rng.normal() * (PI * turns * at as f32 / len as f32).sin().abs()).collect();
     Biquad::high_pass(corner, sample_rate_hz).apply(&mut samples);
     Biquad::low_pass((2.0 * corner).min(0.45 * sample_rate_hz), sample_rate_hz).apply(&mut samples);
     samples
