@@ -79,7 +79,8 @@ impl Engine {
         let (events, links, tasks) = (EventHub::default(), LinkRegistry::default(), TaskRegistry::default());
         let (recogniser, recognise_task) =
             crate::recognise::service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
-        let (trainer, train_task) = crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
+        let (trainer, train_task) =
+            crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, MAX_STREAMS);
         let shared = Shared {
             started: now,
@@ -155,8 +156,14 @@ impl Engine {
         let (commands, orders) = shared.links.bounded(format!("{key}: commands"), Kind::All, COMMANDS);
         let lane = shared.recogniser.add_lane(&key);
         let settings = StreamSettings::new(&shared.config, key.clone(), source, gain_db, shared.started);
-        let (task, batches, pump) =
-            spawn_pump(settings, orders, shared.recogniser.sound(), shared.events.clone(), &shared.links, &shared.tasks)?;
+        let (task, batches, pump) = spawn_pump(
+            settings,
+            orders,
+            shared.recogniser.sound(),
+            shared.events.clone(),
+            &shared.links,
+            &shared.tasks,
+        )?;
         lanes.insert(key.clone(), Lane { commands, pump: pump.clone(), lane: lane.clone() });
         let arrival = Arrival { key, task, batches, pump, lane };
         shared.arrivals.send(arrival).map_err(|arrival| {
@@ -172,7 +179,9 @@ impl Engine {
             let known: Vec<_> = lanes.keys().map(StreamKey::as_str).collect();
             return Err(Error::not_found(format!("there is no stream \"{key}\"; there are: {}", known.join(", "))));
         };
-        lane.commands.send(command).map_err(|_| Error::busy(format!("the stream \"{key}\" has too many commands waiting")))
+        lane.commands
+            .send(command)
+            .map_err(|_| Error::busy(format!("the stream \"{key}\" has too many commands waiting")))
     }
 
     /// Asks something of the trainer.
@@ -202,7 +211,10 @@ impl Engine {
         let uptime_secs = now.saturating_duration_since(shared.started).as_secs_f64();
         let streams: Vec<_> = {
             let lanes = shared.lanes.read().unwrap_or_else(PoisonError::into_inner);
-            lanes.iter().map(|(key, lane)| stream_status(key, &lane.pump.load(), &lane.lane.load(), uptime_secs)).collect()
+            lanes
+                .iter()
+                .map(|(key, lane)| stream_status(key, &lane.pump.load(), &lane.lane.load(), uptime_secs))
+                .collect()
         };
         let progress = shared.trainer.progress();
         Status {

@@ -191,7 +191,8 @@ mod tests {
         let hub = EventHub::default();
         hub.publish(failure(7));
         let json = serde_json::to_value(&*hub.read_after(0, 1).0[0]).unwrap();
-        let expected = serde_json::json!({"v": 1, "id": 1, "type": "failure", "payload": {"owner": "test", "message": "7"}});
+        let expected =
+            serde_json::json!({"v": 1, "id": 1, "type": "failure", "payload": {"owner": "test", "message": "7"}});
         assert_eq!(json, expected);
     }
 }

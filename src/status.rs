@@ -1,7 +1,5 @@
 //! The status: one object for the panel, `--status-json` and `GET /api/status`. Its fields are a contract.
 
-
-
 use serde::Serialize;
 
 use crate::{

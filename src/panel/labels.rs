@@ -254,7 +254,7 @@ labels! {
     /// State.
     STATE_STALLED: "音声が途絶", "stalled";
     /// State.
-    STATE_LOST: "再接続中", "lost, retrying";
+    STATE_LOST: "再接続中", "retrying";
     /// State.
     STATE_CLOSED: "切断済み", "closed";
 }

@@ -110,7 +110,10 @@ impl RecogniserHandle {
                 let names: Vec<_> = self.models.list().into_iter().map(|info| info.name).collect();
                 if !names.iter().any(|known| **known == *name) {
                     let known: Vec<&str> = names.iter().map(|name| &**name).collect();
-                    return Err(Error::not_found(format!("there is no model \"{name}\"; there are: {}", known.join(", "))));
+                    return Err(Error::not_found(format!(
+                        "there is no model \"{name}\"; there are: {}",
+                        known.join(", ")
+                    )));
                 }
                 let this = self.clone();
                 compute_pool()

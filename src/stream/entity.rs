@@ -5,9 +5,7 @@ use std::time::Instant;
 use bevy::{ecs::query::QueryData, prelude::*, tasks::Task};
 
 use super::{
-    Connection, Gap, PumpReport, StreamIntent, StreamKey, StreamStats,
-    analysis::StreamBatch,
-    history::ColumnHistory,
+    Connection, Gap, PumpReport, StreamIntent, StreamKey, StreamStats, analysis::StreamBatch, history::ColumnHistory,
     peaks::SoundHistory,
 };
 use crate::{
@@ -229,7 +227,8 @@ type Mirrored = (
 );
 
 fn receive_reports(mut streams: Query<Mirrored>, mut commands: Commands) {
-    for (entity, links, connection, mut source, mut stats, mut level, mut gaps, mut transcript, failure) in &mut streams {
+    for (entity, links, connection, mut source, mut stats, mut level, mut gaps, mut transcript, failure) in &mut streams
+    {
         let report = links.pump.load();
         if report.connection != *connection {
             commands.entity(entity).insert(report.connection.clone());

@@ -220,7 +220,7 @@ fn a_screen_that_hardly_ever_turns_gives_the_same_events_and_sound() {
 
 #[test]
 fn a_drawing_system_that_writes_is_noticed() {
-    let honest = play(1, 1, |app| real_drawing(app));
+    let honest = play(1, 1, real_drawing);
     for draws in [1, 100] {
         let log = play(draws, 1, |app| {
             real_drawing(app);

@@ -26,8 +26,8 @@ pub use entity::{
 pub(crate) use entity::{connect, plugin};
 pub use intent::{StreamCommand, StreamIntent};
 pub use key::StreamKey;
-pub use pump::{Opener, Pump};
-pub use report::{PumpOutputs, PumpReport, StreamSettings, StreamStats};
+pub use pump::Pump;
+pub use report::{Opener, PumpOutputs, PumpReport, StreamSettings, StreamStats};
 pub use timeline::{Anchor, Gap, GapCause, GapLedger};
 
 use crate::{

@@ -10,7 +10,7 @@ use super::{
     analysis::Analysis,
     convert::Converter,
     outage::Outage,
-    report::{PumpOutputs, PumpReport, StreamSettings, StreamStats},
+    report::{Opener, PumpOutputs, PumpReport, StreamSettings, StreamStats},
 };
 use crate::{
     Error, Result, Text,
@@ -38,9 +38,6 @@ const WAITING_BATCHES: usize = 16;
 const BATCH_COLUMNS: usize = 64;
 /// Exact zeros for this long say "muted?".
 const SILENT_SECS: u64 = 3;
-
-/// How a pump opens what fills its stream.
-pub type Opener = Box<dyn FnMut(&SourceSpec, Instant) -> Result<Box<dyn Source>> + Send>;
 
 /// Fills one stream.
 pub struct Pump {
@@ -129,13 +126,9 @@ impl Pump {
                 }
             }
             StreamCommand::StartRecognition => {
-                self.send_sound(true);
                 self.tell_recogniser(LaneMessageKind::Start { at_sample: self.analysis.samples() });
             }
-            StreamCommand::StopRecognition => {
-                self.send_sound(true);
-                self.tell_recogniser(LaneMessageKind::Stop);
-            }
+            StreamCommand::StopRecognition => self.tell_recogniser(LaneMessageKind::Stop),
         }
     }
 
@@ -201,7 +194,6 @@ impl Pump {
             SourceState::Ended => {
                 self.drop_source();
                 (self.wants_source, self.last_captured) = (false, None);
-                self.send_sound(true);
                 self.tell_recogniser(LaneMessageKind::Flush);
                 self.enter(ConnectionState::Closed, Some("the sound is over"), now);
             }
@@ -302,7 +294,9 @@ impl Pump {
         self.out.events.publish(Event::Connection { stream, state, at_secs, reason });
     }
 
+    /// Tells the recogniser, after all the sound up to here.
     fn tell_recogniser(&mut self, kind: LaneMessageKind) {
+        self.send_sound(true);
         let message = LaneMessage { lane: self.settings.key.clone(), kind };
         if self.out.sound.send(message).is_err() {
             let owner = self.settings.key.as_str().into();

@@ -157,7 +157,8 @@ fn sound_passes_bit_for_bit_and_the_connection_is_made_once() {
     assert_eq!((report.stats.samples_in, report.stats.samples_lost), (1000 * BLOCK as u64, 0));
     assert_eq!(report.stats.columns, (1000 * BLOCK as u64 - 256) / 64 + 1);
     assert!(bench.links.status().iter().all(|link| link.dropped == 0));
-    let mut columns: usize = std::iter::from_fn(|| bench.batches.try_recv()).map(|batch| batch.columns.len() / 129).sum();
+    let mut columns: usize =
+        std::iter::from_fn(|| bench.batches.try_recv()).map(|batch| batch.columns.len() / 129).sum();
     bench.pump.tick(bench.now);
     columns += bench.batches.try_recv().map_or(0, |batch| batch.columns.len() / 129);
     assert_eq!(columns as u64, report.stats.columns, "nobody looked all the while, and nothing is missing");

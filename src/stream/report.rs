@@ -9,7 +9,7 @@ use bevy::ecs::component::Component;
 
 use super::{Connection, Gap, StreamKey, analysis::StreamBatch};
 use crate::{
-    Error,
+    Error, Result,
     config::{Config, StreamConfig},
     dsp::{
         level::{Level, LevelMeter},
@@ -18,8 +18,11 @@ use crate::{
     event::EventHub,
     link::{Latest, LinkSender},
     recognise::lanes::LaneMessage,
-    source::SourceSpec,
+    source::{Source, SourceSpec},
 };
+
+/// How a pump opens what fills its stream.
+pub type Opener = Box<dyn FnMut(&SourceSpec, Instant) -> Result<Box<dyn Source>> + Send>;
 
 /// What a pump needs to know.
 #[derive(Clone, Debug)]

@@ -52,7 +52,9 @@ impl Scene {
 fn assert_same(captured: &[i16], played: &[i16]) {
     assert_eq!(captured.len(), played.len());
     let differing: Vec<_> = (0..played.len()).filter(|&i| captured[i] != played[i]).collect();
-    let first = differing.first().map(|&i| (i, &captured[i..(i + 4).min(captured.len())], &played[i..(i + 4).min(played.len())]));
+    let first = differing
+        .first()
+        .map(|&i| (i, &captured[i..(i + 4).min(captured.len())], &played[i..(i + 4).min(played.len())]));
     assert!(differing.is_empty(), "{} samples differ, the first {first:?}", differing.len());
 }
 
