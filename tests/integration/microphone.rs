@@ -25,36 +25,50 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn what_is_played_is_captured_bit_for_bit() {
-    with_server("microphone::what_is_played_is_captured_bit_for_bit", LIMIT, is_bit_for_bit);
+    with_server("microphone::what_is_played_is_captured_bit_for_bit", LIMIT, |server| {
+        let (listener, place, run) = play_noise(server);
+        // The server may render the first tens of milliseconds before a player's sound is there, for everyone.
+        assert!(place < 4800 && place + run == NOISE_SAMPLES, "the sound has a hole");
+        let (frames, by_the_clock) = frames_by_the_clock(&listener);
+        assert!((frames - by_the_clock).abs() < 0.15 * 48_000.0, "{frames} frames, {by_the_clock} by the clock");
+        assert_eq!(listener.gap_frames, 0);
+    });
 }
 
 #[test]
 fn pipewire_hands_over_the_same_in_short_blocks() {
-    with_pipewire("microphone::pipewire_hands_over_the_same_in_short_blocks", LIMIT, is_bit_for_bit);
+    with_pipewire("microphone::pipewire_hands_over_the_same_in_short_blocks", LIMIT, |server| {
+        let (listener, _, run) = play_noise(server);
+        let (frames, by_the_clock) = frames_by_the_clock(&listener);
+        // Its buffer is 80 ms: a machine that is busy for longer loses sound, which must not go unseen.
+        let gap = listener.gap_frames as f64;
+        assert!(run == NOISE_SAMPLES || gap > 0.0, "the sound has a hole that was not noticed");
+        assert!((frames + gap - by_the_clock).abs() < 0.15 * 48_000.0, "{frames} + {gap} of {by_the_clock} frames");
+    });
 }
 
-fn is_bit_for_bit(server: &mut PulseServer) {
+const NOISE_SAMPLES: usize = 4 * 48_000;
+
+/// Plays noise into `spk` and listens: the listener, and where the longest stretch of the noise starts that came in one
+/// piece, and its length.
+fn play_noise(server: &mut PulseServer) -> (Listener, usize, usize) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (played, wav) = (noise(4 * 48_000), directory.path().join("noise.wav"));
+    let (played, wav) = (noise(NOISE_SAMPLES), directory.path().join("noise.wav"));
     write_wav(&wav, 48_000, 1, &played);
     let mut listener = Listener::open(None, ChannelChoice::Mix);
     listener.until_sound();
     let player = server.play(&wav, "spk");
-    listener.run(5 * SECOND);
+    // Longer than the noise by what it takes to find out that something is missing.
+    listener.run(Duration::from_millis(6500));
     drop(player);
     let (place, run) = longest_stretch(&played, &listener.channel(0));
     let (frames, by_the_clock) = frames_by_the_clock(&listener);
-    let pause = listener.longest_pause;
+    let (gap, pause) = (listener.gap_frames, listener.longest_pause);
     println!(
-        "{run} of {} samples in one piece, from {place} on; {frames} frames, {by_the_clock:.0} by the clock; \
-         longest pause between blocks {pause:?}",
-        played.len()
+        "{run} of {NOISE_SAMPLES} samples in one piece, from {place} on; {frames} frames and {gap} missing, \
+         {by_the_clock:.0} by the clock; longest pause between blocks {pause:?}"
     );
-    // The server may render the first tens of milliseconds before a player's sound is there, for everyone.
-    assert!(place < 4800 && place + run == played.len(), "the sound has a hole");
-    assert!((frames - by_the_clock).abs() < 0.15 * 48_000.0, "{frames} frames, {by_the_clock} by the clock");
-    assert_eq!(listener.gap_frames, 0);
-    assert!(pause < Duration::from_millis(250), "the server was asked for 10 ms: {pause:?}");
+    (listener, place, run)
 }
 
 #[test]

@@ -180,10 +180,11 @@ struct Streams {
 /// Builds the stream, stopped.
 ///
 /// The device chooses its blocks, which loses the least; but a sound server left to itself hands over lumps of up to two
-/// seconds, so it is asked for 10 ms. PipeWire takes that as it is meant. PulseAudio gets its buffer from the same setting
-/// of cpal, and with a buffer of 10 ms drops whatever comes in larger lumps, without a word (a third of the sound of a
-/// monitor was measured). There the recording stream keeps the largest buffer, and a second stream that is never started
-/// asks for the 10 ms: that server runs a device at the lowest latency that any of its clients wants.
+/// seconds, so it is asked for short ones. Both servers make their buffer from the same setting of cpal. PipeWire keeps
+/// four blocks: of 20 ms, so that 80 ms of a busy machine lose nothing. PulseAudio keeps one, and drops whatever comes in
+/// larger lumps, without a word (a third of the sound of a monitor was measured). There the recording stream keeps the
+/// largest buffer, and a second stream that is never started asks for 10 ms: that server runs a device at the lowest
+/// latency that any of its clients wants.
 fn build(
     system: SystemKind,
     device: &Device,
@@ -194,12 +195,15 @@ fn build(
 ) -> Result<Streams> {
     let sample_format = supported.sample_format();
     let whole = supported.config();
-    let ten_millis = StreamConfig { buffer_size: BufferSize::Fixed((whole.sample_rate / 100).max(1)), ..whole };
-    let config = if system == SystemKind::PipeWire { ten_millis } else { whole };
+    let blocks_of = |millis: u32| {
+        let frames = (whole.sample_rate * millis / 1000).max(1);
+        StreamConfig { buffer_size: BufferSize::Fixed(frames), ..whole }
+    };
+    let config = if system == SystemKind::PipeWire { blocks_of(20) } else { whole };
     let mut latency = None;
     if system == SystemKind::PulseAudio {
         let ignore = |_: &Data, _: &InputCallbackInfo| ();
-        let stream = device.build_input_stream_raw(ten_millis, sample_format, ignore, |_| (), Some(BUILD_LIMIT));
+        let stream = device.build_input_stream_raw(blocks_of(10), sample_format, ignore, |_| (), Some(BUILD_LIMIT));
         latency = Some(stream.map_err(|error| said("cannot ask the microphone for a low latency", error))?);
     }
     let recording = build_recording(device, config, sample_format, input, notify, xruns)
