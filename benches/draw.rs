@@ -182,7 +182,7 @@ fn draw(criterion: &mut Criterion<ThreadTime>) {
         let (median, p99) = (millis[FRAMES / 2], millis[FRAMES * 99 / 100]);
         println!("main thread a drawn frame, {what}: median {median:.3} ms, p99 {p99:.3} ms; the bar is 2 ms");
         if panels {
-            criterion.bench_function(format!("a drawn frame {what}"), |bencher| {
+            criterion.bench_function(&format!("a drawn frame {what}"), |bencher| {
                 bencher.iter_custom(|times| (0..times).map(|_| stage.frame().1).sum())
             });
         }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Instant,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     event::EventHub,
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
     models::ModelStore,
+    monitor::{Monitor, MonitorInput},
     recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
     source::SourceSpec,
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
@@ -70,6 +71,8 @@ struct Shared {
     lanes: RwLock<BTreeMap<StreamKey, Lane>>,
     arrivals: LinkSender<Arrival>,
     frames: Latest<FrameStatus>,
+    /// The loudspeaker's link, until the first stream takes it.
+    monitor: Mutex<Option<MonitorInput>>,
 }
 
 impl Engine {
@@ -82,7 +85,9 @@ impl Engine {
         let (trainer, train_task) =
             crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, MAX_STREAMS);
+        let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
         let shared = Shared {
+            monitor: Mutex::new(Some(monitor_input)),
             started: now,
             config,
             events,
@@ -95,7 +100,7 @@ impl Engine {
             arrivals,
             frames: Latest::new(FrameStatus::default()),
         };
-        Ok((Self { shared: Arc::new(shared) }, EngineTasks { arrived, recognise_task, train_task }))
+        Ok((Self { shared: Arc::new(shared) }, EngineTasks { arrived, recognise_task, train_task, monitor }))
     }
 
     /// The settings the program started with.
@@ -161,6 +166,7 @@ impl Engine {
             orders,
             shared.recogniser.sound(),
             shared.events.clone(),
+            shared.monitor.lock().unwrap_or_else(PoisonError::into_inner).take(),
             &shared.links,
             &shared.tasks,
         )?;
@@ -232,7 +238,6 @@ impl Engine {
 }
 
 /// What the ECS holds for the engine: dropping a task cancels it.
-#[derive(Debug)]
 pub struct EngineTasks {
     /// Streams that are to become entities.
     pub arrived: LinkReceiver<Arrival>,
@@ -240,6 +245,8 @@ pub struct EngineTasks {
     pub recognise_task: Task<()>,
     /// The trainer.
     pub train_task: Task<()>,
+    /// What hears the first stream.
+    pub monitor: Monitor,
 }
 
 impl StreamStatus {

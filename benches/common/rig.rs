@@ -66,8 +66,13 @@ impl Rig {
         let (commands, orders) = links.bounded("commands", Kind::All, 8);
         let (sender, batches) = links.bounded("columns", Kind::Recent, 1024);
         let report = Latest::new(PumpReport::new(&settings));
-        let outputs =
-            PumpOutputs { batches: sender, sound: recogniser, report: report.clone(), events: EventHub::default() };
+        let outputs = PumpOutputs {
+            batches: sender,
+            sound: recogniser,
+            report: report.clone(),
+            events: EventHub::default(),
+            monitor: None,
+        };
         let open = move |_: &SourceSpec, _| {
             Ok(Box::new(Player { sound: sound.clone(), rate_hz, started: None, played: 0 }) as Box<dyn Source>)
         };

@@ -50,7 +50,12 @@ pub fn core_plugin(app: &mut App, engine: Engine, tasks: EngineTasks) {
     app.configure_sets(PreUpdate, ReceiveSystems).configure_sets(Update, IntentSystems);
     let now = Instant::now();
     app.insert_resource(StatusMirror { status: engine.status(now), due: now });
-    app.add_plugins((stream::plugin, crate::recognise::mirror::plugin, crate::train::mirror::plugin));
+    app.add_plugins((
+        stream::plugin,
+        crate::recognise::mirror::plugin,
+        crate::train::mirror::plugin,
+        crate::monitor::mirror::plugin,
+    ));
     app.add_systems(PreUpdate, receive_status.in_set(ReceiveSystems));
     stream::connect(app, engine, tasks);
 }

@@ -57,8 +57,7 @@ pub fn apply(ctx: &egui::Context) {
         visuals.hyperlink_color = TEAL;
         visuals.warn_fg_color = AMBER;
         visuals.error_fg_color = CORAL;
-        visuals.selection =
-            Selection { bg_fill: faded(TEAL, 0.35), stroke: Stroke::new(1.0, FOAM) };
+        visuals.selection = Selection { bg_fill: faded(TEAL, 0.35), stroke: Stroke::new(1.0, FOAM) };
         let widget = |fill: Color32, line: Color32, text: Color32, grow: f32| WidgetVisuals {
             bg_fill: fill,
             weak_bg_fill: fill,

@@ -1,6 +1,7 @@
 //! The monitor: a stream for the ears. It hears what everybody hears, the pump's own samples, through a bounded link that
 //! never holds the pump up. Without an output device there is a notice and another attempt every few seconds.
 
+pub mod mirror;
 mod output;
 mod sound;
 

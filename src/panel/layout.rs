@@ -10,7 +10,7 @@ use super::{
 use crate::draw::theme;
 
 /// Width of the column: a share of the window within these.
-const COLUMN: std::ops::RangeInclusive<f32> = 372.0..=430.0;
+const COLUMN: std::ops::RangeInclusive<f32> = 388.0..=430.0;
 const GAP: f32 = 6.0;
 
 /// Applies the keys and draws all panels into `ui`, the whole window. Says what room is left for the picture.

@@ -57,7 +57,6 @@ pub struct PanelSystems;
 /// Adds the panels.
 pub fn plugin(app: &mut App, config: &Config) {
     app.insert_resource(PanelState::new(config))
-        .add_message::<MonitorIntent>()
         .add_message::<WindowIntent>()
         .configure_sets(EguiPrimaryContextPass, PanelSystems.before(OverlaySystems))
         .add_systems(EguiPrimaryContextPass, draw_panels.in_set(PanelSystems))

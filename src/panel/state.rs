@@ -3,6 +3,7 @@
 use bevy::prelude::{Message, Resource};
 
 use super::curve::ShownTraining;
+pub use crate::monitor::mirror::{MonitorIntent, MonitorMirror};
 use crate::{
     config::{Config, Language},
     recognise::{
@@ -99,24 +100,6 @@ impl LaneView<'_> {
     pub fn is_open(&self) -> bool {
         !matches!(self.connection, ConnectionState::Idle | ConnectionState::Closed)
     }
-}
-
-/// Hearing a file or the demo, as the panels see it.
-#[derive(Resource, Clone, Copy, Debug, PartialEq)]
-pub struct MonitorMirror {
-    /// Whether it is heard.
-    pub is_on: bool,
-    /// How loud, dB.
-    pub volume_db: f32,
-}
-
-/// Something asked of the monitor.
-#[derive(Message, Clone, Copy, Debug, PartialEq)]
-pub enum MonitorIntent {
-    /// Be heard or not.
-    SetOn(bool),
-    /// How loud, dB.
-    SetVolumeDb(f32),
 }
 
 /// Something asked of the window.

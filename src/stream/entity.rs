@@ -169,7 +169,8 @@ pub(crate) fn plugin(app: &mut App) {
 
 /// Hands the engine's receiving ends to the app. Called once, before it runs.
 pub(crate) fn connect(app: &mut App, engine: Engine, tasks: EngineTasks) {
-    let EngineTasks { arrived, recognise_task, train_task } = tasks;
+    let EngineTasks { arrived, recognise_task, train_task, monitor } = tasks;
+    crate::monitor::mirror::connect(app, monitor, engine.config().monitor.is_on);
     app.insert_resource(Arrivals(arrived)).insert_resource(engine.clone());
     crate::recognise::mirror::connect(app, &engine, recognise_task);
     crate::train::mirror::connect(app, &engine, train_task);

@@ -34,6 +34,7 @@ use crate::{
     Result,
     event::EventHub,
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
+    monitor::MonitorInput,
     recognise::lanes::LaneMessage,
     source,
     task::{Pool, TaskRegistry},
@@ -51,13 +52,14 @@ pub(crate) fn spawn_pump(
     orders: LinkReceiver<StreamCommand>,
     sound: LinkSender<LaneMessage>,
     events: EventHub,
+    monitor: Option<MonitorInput>,
     links: &LinkRegistry,
     tasks: &TaskRegistry,
 ) -> Result<(Task<()>, LinkReceiver<StreamBatch>, Latest<PumpReport>)> {
     let name = format!("{}: pump", settings.key);
     let (batches, receiver) = links.bounded(format!("{}: columns", settings.key), Kind::Recent, BATCHES);
     let report = Latest::new(PumpReport::new(&settings));
-    let outputs = PumpOutputs { batches, sound, report: report.clone(), events };
+    let outputs = PumpOutputs { batches, sound, report: report.clone(), events, monitor };
     let pump = Pump::new(settings, Box::new(source::open), orders, outputs)?;
     Ok((tasks.spawn(Pool::Stream, name, pump), receiver, report))
 }

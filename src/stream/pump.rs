@@ -17,7 +17,7 @@ use crate::{
     event::Event,
     link::LinkReceiver,
     recognise::lanes::{LaneMessage, LaneMessageKind},
-    source::{Delivery, Format, Intake, Source, SourceSpec, SourceState},
+    source::{Delivery, Format, Intake, Source, SourceState},
     task::{Job, Next},
 };
 
@@ -104,10 +104,8 @@ impl Pump {
         match command {
             StreamCommand::Open => self.want(now),
             StreamCommand::Close => {
-                self.wants_source = false;
                 self.drop_source();
-                self.outage = None;
-                self.last_captured = None;
+                (self.wants_source, self.outage, self.last_captured) = (false, None, None);
                 if self.connection.state() != ConnectionState::Idle {
                     self.enter(ConnectionState::Closed, Some("closed by hand"), now);
                 }
@@ -150,10 +148,7 @@ impl Pump {
 
     fn open(&mut self, now: Instant) {
         match (self.opener)(&self.settings.source, now) {
-            Ok(source) => {
-                self.source = Some(source);
-                self.last_delivery = now;
-            }
+            Ok(source) => (self.source, self.last_delivery) = (Some(source), now),
             Err(error) => self.lose(&error, now),
         }
     }
@@ -257,6 +252,9 @@ impl Pump {
 
     fn take_fresh(&mut self, captured: Option<Instant>) {
         self.samples_in += self.fresh.len() as u64;
+        if let Some(monitor) = self.out.monitor.as_mut().filter(|_| self.settings.source.may_be_heard()) {
+            monitor.push(&self.fresh);
+        }
         self.analysis.push(&self.fresh, captured);
         self.unsent.append(&mut self.fresh);
     }

@@ -11,7 +11,7 @@ use crate::{
     event::EventHub,
     link::{Kind, Latest, LinkRegistry, LinkSender},
     recognise::lanes::LaneMessage,
-    source::PlayMode,
+    source::{PlayMode, SourceSpec},
     stream::StreamBatch,
 };
 
@@ -92,7 +92,9 @@ impl Bench {
             }
         });
         let report = Latest::new(PumpReport::new(&settings));
-        let out = PumpOutputs { batches: batches_in, sound: sound_in, report: report.clone(), events: events.clone() };
+        let (report_in, events_in) = (report.clone(), events.clone());
+        let out =
+            PumpOutputs { batches: batches_in, sound: sound_in, report: report_in, events: events_in, monitor: None };
         let pump = Pump::new(settings, opener, orders, out).unwrap();
         Self { pump, script, now, commands, sound, batches, report, events, links }
     }

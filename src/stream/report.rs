@@ -17,6 +17,7 @@ use crate::{
     },
     event::EventHub,
     link::{Latest, LinkSender},
+    monitor::MonitorInput,
     recognise::lanes::LaneMessage,
     source::{Source, SourceSpec},
 };
@@ -117,4 +118,6 @@ pub struct PumpOutputs {
     pub report: Latest<PumpReport>,
     /// What happens.
     pub events: EventHub,
+    /// The loudspeaker, for one of the streams. Kind: newest.
+    pub monitor: Option<MonitorInput>,
 }
