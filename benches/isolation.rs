@@ -103,7 +103,8 @@ fn measure() {
     let is_loaded = busy.iter().all(|turn| turn.steps > 0) && idle.iter().all(|turn| turn.steps <= 1);
     assert!(is_loaded, "the trainer did not train when it should have, or did when it should not");
     println!("99th percentiles, median over {TURNS} turns of {} s; the bar is 1.25:", TURN.as_secs());
-    let parts: [(&str, fn(&Turn) -> f64); 6] = [
+    type Part = (&'static str, fn(&Turn) -> f64);
+    let parts: [Part; 6] = [
         ("lateness of the pump", |turn| turn.pump),
         ("lateness of the recogniser", |turn| turn.recogniser),
         ("main thread's work for a drawn frame", |turn| turn.work),

@@ -1,11 +1,9 @@
-//! Batches of scenes as feature frames, composed ahead on a thread of their own.
+//! Batches of scenes as feature frames. They are composed on the trainer's own threads, between its steps: a thread that
+//! composed ahead would be a second one that the streams have to share the machine with.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rayon::prelude::*;
 
 use super::augment::{Composer, mask::mask};
@@ -17,9 +15,6 @@ use crate::{Error, Result};
 
 /// Length of a training scene.
 const SCENE_SECS: f32 = 6.0;
-
-/// Batches that are composed ahead.
-const AHEAD: u64 = 2;
 
 /// Feature frames of several sounds of one length, and what is said in each.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,48 +83,6 @@ impl Batcher {
     }
 }
 
-/// Keeps batches ready, so that a training step rarely waits for one.
-///
-/// Link: *all*, bounded by two batches ahead; when they are ready, composing rests.
-pub struct Feeder {
-    batcher: Arc<Batcher>,
-    pool: rayon::ThreadPool,
-    coming: VecDeque<(u64, Receiver<Result<Batch>>)>,
-}
-
-impl Feeder {
-    /// Starts one thread of low priority that composes.
-    pub fn new(batcher: Batcher) -> Result<Self> {
-        Ok(Self { batcher: Arc::new(batcher), pool: low_priority_pool("train-data", 1)?, coming: VecDeque::new() })
-    }
-
-    /// The batch of `step`, or `None` when it is not ready within `patience`; asking again goes on waiting.
-    pub fn batch(&mut self, step: u64, patience: Duration) -> Result<Option<Batch>> {
-        self.coming.retain(|(coming, _)| (step..step + AHEAD + 1).contains(coming));
-        for wanted in step..=step + AHEAD {
-            if !self.coming.iter().any(|(coming, _)| *coming == wanted) {
-                let (sender, receiver) = bounded(1);
-                let batcher = self.batcher.clone();
-                // The receiver may be gone by then: the run was stopped.
-                self.pool.spawn(move || drop(sender.send(batcher.batch(wanted))));
-                self.coming.push_back((wanted, receiver));
-            }
-        }
-        let Some(place) = self.coming.iter().position(|(coming, _)| *coming == step) else { return Ok(None) };
-        match self.coming[place].1.recv_timeout(patience) {
-            Ok(batch) => {
-                self.coming.remove(place);
-                batch.map(Some)
-            }
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => {
-                self.coming.remove(place);
-                Err(Error::internal(format!("composing the batch of step {step} failed")))
-            }
-        }
-    }
-}
-
 /// A rayon pool whose threads give way to everything else; a panic in a spawned job ends that job only.
 pub fn low_priority_pool(name: &'static str, threads: usize) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
@@ -162,18 +115,5 @@ mod tests {
         assert_eq!(batch, batcher(1).batch(7).unwrap());
         assert_ne!(batch, batcher(1).batch(8).unwrap());
         assert_ne!(batch, batcher(2).batch(7).unwrap());
-    }
-
-    #[test]
-    fn the_feeder_brings_each_step_in_any_order() {
-        let mut feeder = Feeder::new(batcher(1)).unwrap();
-        for step in [0, 1, 2, 9, 10, 3] {
-            let batch = loop {
-                if let Some(batch) = feeder.batch(step, Duration::from_millis(50)).unwrap() {
-                    break batch;
-                }
-            };
-            assert_eq!(batch, batcher(1).batch(step).unwrap(), "step {step}");
-        }
     }
 }

@@ -255,7 +255,7 @@ impl Show {
                 let speed = self.meter.examples_per_sec(run.spec().batch_size as usize);
                 self.note(&format!("epoch {epoch}/{epochs}: loss {:.3}{figures}, {speed:.0} scenes/s", self.loss));
             }
-            Outcome::Waiting | Outcome::Validating | Outcome::Saved(_) | Outcome::Checkpoint | Outcome::Finished => {}
+            Outcome::Validating | Outcome::Saved(_) | Outcome::Checkpoint | Outcome::Finished => {}
         }
     }
 

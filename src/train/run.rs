@@ -3,11 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use burn::tensor::Device;
 
-use super::batch::{Batcher, Feeder};
+use super::batch::Batcher;
 use super::checkpoint::{Checkpoint, Position, Score};
 use super::dataset::{Dataset, Listing, Loader, Split, Summary, find};
 use super::parameters;
@@ -24,9 +23,6 @@ use crate::{Error, Result};
 
 /// Files read in one call while the dataset is loaded.
 const FILES_AT_ONCE: usize = 16;
-
-/// How long one call waits for a batch that is still being composed.
-const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Where runs find and leave things.
 #[derive(Clone, Debug)]
@@ -51,8 +47,6 @@ pub enum Outcome {
     },
     /// The dataset is in memory and the first step can be done.
     Ready(Summary),
-    /// The next batch is still being composed.
-    Waiting,
     /// A step was done.
     Step(LossPoint),
     /// More validation clips were read.
@@ -96,7 +90,7 @@ struct Training {
     dataset: Arc<Dataset>,
     card: Card,
     learner: Learner,
-    feeder: Feeder,
+    batcher: Batcher,
     schedule: Schedule,
     steps_per_epoch: u64,
     position: Position,
@@ -222,10 +216,7 @@ impl Run {
     fn train(&mut self) -> Result<Outcome> {
         let Some(training) = &mut self.training else { return Ok(Outcome::Finished) };
         let step = training.position.step;
-        let Some(batch) = training.feeder.batch(step, PATIENCE)? else {
-            self.stage = Stage::Train;
-            return Ok(Outcome::Waiting);
-        };
+        let batch = training.batcher.batch(step)?;
         let report = training.learner.step(&batch, training.schedule.rate(step));
         training.position.step += 1;
         self.stage = if training.position.step.is_multiple_of(training.steps_per_epoch) {
@@ -293,8 +284,7 @@ impl Training {
             position = Position { spec: spec.clone(), ..checkpoint.position };
         }
         let batcher = Batcher::new(dataset.clone(), features, spec.batch_size as usize, spec.seed);
-        let feeder = Feeder::new(batcher)?;
-        Ok(Self { dataset, card, learner, feeder, schedule, steps_per_epoch, position })
+        Ok(Self { dataset, card, learner, batcher, schedule, steps_per_epoch, position })
     }
 
     fn validation(&self) -> Validation {

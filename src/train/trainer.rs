@@ -255,8 +255,6 @@ impl Trainer {
                     progress.message = Some(text.into());
                 }
             }
-            // Nothing changed; a batch takes less time than a step, so this is no pause worth an update.
-            Outcome::Waiting => return,
             Outcome::Step(point) => {
                 meter.step(now);
                 progress.loss = point.loss;

@@ -29,7 +29,7 @@ pub struct Program {
     pub app: App,
     pub engine: Engine,
     pub server: Server,
-    pub home: TempDir,
+    _home: TempDir,
     /// The steps of the trainer that were finished before a drawn frame but not shown on it.
     pub unseen_steps: u64,
     entity: Option<Entity>,
@@ -47,14 +47,14 @@ impl Program {
 
     pub fn start_with(source: &str, change: impl FnOnce(&mut Config)) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.lanes = vec![LaneConfig {
+        let lane = LaneConfig {
             key: key(),
             source: source.parse().unwrap(),
             gain_db: 0.0,
             is_open: false,
             is_recognised: false,
-        }];
+        };
+        let mut config = Config { lanes: vec![lane], ..Config::default() };
         change(&mut config);
         let store = ModelStore::new(project("assets/models"), home.path().join("models"));
         let (engine, tasks) = seseragi::app::start_engine(config, store).unwrap();
@@ -64,7 +64,7 @@ impl Program {
         app.add_systems(Draw, draw_nothing);
         app.finish();
         app.cleanup();
-        let mut program = Self { app, engine, server, home, unseen_steps: 0, entity: None };
+        let mut program = Self { app, engine, server, _home: home, unseen_steps: 0, entity: None };
         program.frame();
         program.entity = Some(program.stream_entity());
         program

@@ -323,7 +323,7 @@ fn a_closed_window_leaves_the_program_running_without_it() {
 #[test]
 fn a_microphone_is_recognised_in_a_window_while_training() {
     let name = "window::a_microphone_is_recognised_in_a_window_while_training";
-    with_server(name, 2 * LIMIT, |server| is_recognised_in_a_window(server));
+    with_server(name, 2 * LIMIT, is_recognised_in_a_window);
 }
 
 fn is_recognised_in_a_window(server: &mut PulseServer) {
