@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bevy::prelude::*;
+use bevy::{app::PluginsState, prelude::*};
 use clap::Args;
 use serde::Serialize;
 
@@ -99,7 +99,19 @@ pub(super) fn run(args: &LatencyArgs) -> Result<(), Stop> {
     let start = Instant::now() + WARM_UP;
     app.init_resource::<Measured>().insert_resource(Span(start..start + args.secs)).add_systems(Last, measure);
     note(&format!("drawing {} frames a second without a GPU for {} s", config.window.fps, args.secs.as_secs_f64()));
-    app.run();
+    // Turned by hand: `App::run` would not give back what was measured.
+    while app.plugins_state() == PluginsState::Adding {
+        std::thread::yield_now();
+    }
+    app.finish();
+    app.cleanup();
+    let frame = Duration::from_secs_f64(1.0 / f64::from(config.window.fps.max(1)));
+    let mut due = Instant::now();
+    while app.should_exit().is_none() {
+        app.update();
+        due = (due + frame).max(Instant::now());
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
     let measured = app.world_mut().remove_resource::<Measured>().unwrap_or_default();
     let result = summary(args, &engine, measured)?;
     if args.json { json_line(&result) } else { tell(&result) }
