@@ -10,6 +10,7 @@ use std::time::Instant;
 use bevy::{
     app::{MainScheduleOrder, ScheduleRunnerPlugin},
     ecs::schedule::ScheduleLabel,
+    log::LogPlugin,
     prelude::*,
 };
 
@@ -20,6 +21,7 @@ pub use run::{RunOptions, Screenshot, has_display, offscreen_app, run, windowed_
 use crate::{
     Result,
     engine::{Engine, EngineTasks},
+    event::Event,
     status::Status,
     stream::{self, IntentSystems, ReceiveSystems},
 };
@@ -56,7 +58,7 @@ pub fn core_plugin(app: &mut App, engine: Engine, tasks: EngineTasks) {
         crate::train::mirror::plugin,
         crate::monitor::mirror::plugin,
     ));
-    app.add_systems(PreUpdate, receive_status.in_set(ReceiveSystems));
+    app.add_systems(PreUpdate, (receive_status, receive_failures).in_set(ReceiveSystems));
     stream::connect(app, engine, tasks);
 }
 
@@ -74,11 +76,26 @@ fn receive_status(engine: Res<Engine>, mut mirror: ResMut<StatusMirror>) {
     }
 }
 
+/// What an owner could not mend alone stands in the log, also where there is no screen.
+fn receive_failures(engine: Res<Engine>, mut seen: Local<u64>) {
+    if engine.events().last_id() == *seen {
+        return;
+    }
+    let (records, _missed) = engine.events().read_after(*seen, usize::MAX);
+    for record in records {
+        *seen = record.id;
+        if let Event::Failure { owner, message } = &record.event {
+            warn!("{owner}: {message}");
+        }
+    }
+}
+
 /// An app without a window: the same program without `Draw`, looking at its links `ticks_per_sec` times a second.
 pub fn headless_app(engine: Engine, tasks: EngineTasks, ticks_per_sec: f64) -> App {
     let mut app = App::new();
     let wait = std::time::Duration::from_secs_f64(1.0 / ticks_per_sec);
-    app.add_plugins(MinimalPlugins.set(ScheduleRunnerPlugin::run_loop(wait)));
+    let log = LogPlugin { filter: "warn,seseragi=info".to_owned(), ..default() };
+    app.add_plugins((MinimalPlugins.set(ScheduleRunnerPlugin::run_loop(wait)), log));
     core_plugin(&mut app, engine, tasks);
     app
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::Write,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
@@ -80,7 +81,8 @@ pub fn run(options: RunOptions) -> Result<()> {
         engine.start_training(spec)?;
     }
     if let Some(server) = &server {
-        println!("Status and control: http://{}/api/status", server.addr());
+        // Whoever closed the standard output does not want to know.
+        let _ = writeln!(std::io::stdout(), "Status and control: http://{}/api/status", server.addr());
     }
     // A second handler in one process is an error of tests only, where nobody sends signals.
     let _ = ctrlc::set_handler(|| IS_STOPPED.store(true, Relaxed));

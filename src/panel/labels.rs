@@ -78,7 +78,7 @@ labels! {
     /// No word yet.
     NO_WORDS: "認識した言葉がここに並びます", "Words will be listed here";
     /// A better model exists.
-    BETTER_MODEL: "改良版", "Better model";
+    BETTER_MODEL: "新着", "New model";
     /// Takes it.
     USE_IT: "使う", "Use it";
     /// Of words, how many are right.
@@ -144,7 +144,7 @@ labels! {
     /// The model is in use.
     IN_USE: "使用中", "in use";
     /// Better than the one in use.
-    BETTER: "改良版", "better";
+    BETTER: "新着", "new";
     /// Looks again at what models there are.
     LOOK_AGAIN: "読み直す", "look again";
     /// Takes a model.
