@@ -1,4 +1,4 @@
-//! The draw list: what the `draw_*` systems of the main world hand to the render world ([`super::gpu`]), which alone touches the
+//! The draw list: what the `draw_*` systems of the main world hand to the render world (`gpu.rs`), which alone touches the
 //! GPU.
 
 use std::sync::{

@@ -1,7 +1,7 @@
 //! A sound file as a source: in real time, over and over, or as fast as it is taken.
 //!
 //! Samples are decoded when they are due, in the pump's own turn: a second of FLAC or MP3 costs about a millisecond. What
-//! can hang is the disk, so a file is opened and (up to [`IN_MEMORY_BYTES`]) read whole on a thread of its own; only a
+//! can hang is the disk, so a file is opened and (up to 256 MiB) read whole on a thread of its own; only a
 //! larger one is read from the disk as it plays.
 
 use std::{

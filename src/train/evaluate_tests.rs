@@ -69,3 +69,34 @@ fn edits_are_counted() {
     assert_eq!(edits::<u8>(&[], &[1, 2]), 2);
     assert_eq!(edits::<u8>(&[1, 2], &[]), 2);
 }
+
+/// The words of the demo, as its script wrote them down.
+#[derive(serde::Deserialize)]
+struct Demo {
+    words: Vec<DemoWord>,
+}
+
+#[derive(serde::Deserialize)]
+struct DemoWord {
+    word: String,
+    start_secs: f64,
+    end_secs: f64,
+}
+
+#[test]
+fn the_shipped_model_reads_the_demo() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo");
+    let demo: Demo = ron::from_str(&std::fs::read_to_string(folder.join("demo.ron")).unwrap()).unwrap();
+    let audio = crate::source::decode::read_audio(folder.join("demo.flac")).unwrap();
+    let heard = transcribe(&audio.samples, audio.sample_rate_hz, &shipped()).unwrap().transcript.tokens();
+    let is_right = |word: &&DemoWord| {
+        let near = |at: f64| at > word.start_secs && at < word.end_secs + 0.3;
+        heard.iter().any(|token| *token.token == word.word && near(token.end_secs))
+    };
+    let right = demo.words.iter().filter(is_right).count();
+    let said = demo.words.len();
+    println!("{right} of {said} words are right; {} were heard in all", heard.len());
+    assert!(right as f64 >= 0.95 * said as f64, "{heard:?}");
+    // Bells and sweeps sound like words to it; more than one in ten would be too many.
+    assert!(heard.len() <= said + said / 10, "{heard:?}");
+}
