@@ -95,6 +95,12 @@ impl Decoder {
         are_equal
     }
 
+    /// Where the last answer ended, 0 before the first: what was said up to there has been heard.
+    pub fn answered_secs(&self) -> f64 {
+        let placed = self.tokens.last().or(self.last_final.as_ref()).map_or(0.0, |last| last.answer_end_secs);
+        self.run.as_ref().map_or(placed, |run| run.end_secs.max(placed))
+    }
+
     /// Hears the next encoder frame; returns the segment that it ends, if it ends one.
     pub fn accept(&mut self, frame: EncoderFrame<'_>) -> Option<Segment> {
         let (class, posterior) = best_class(frame.logits);

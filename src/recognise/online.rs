@@ -20,6 +20,8 @@ const STEP_ENCODER_FRAMES: usize = 3;
 const KEPT_SECS: f64 = 4.0;
 /// A hole in the samples up to this long is heard as silence; a longer one starts the lane anew.
 const LONGEST_HOLE_SECS: f64 = 10.0;
+/// Another model listens at most this much again when it takes over.
+const LONGEST_OPEN_SECS: f64 = 1.2;
 /// Silence put after the sound at a stop, so that the network answers for the word just spoken.
 const FLUSH_SECS: f64 = 0.4;
 
@@ -135,18 +137,17 @@ impl Online {
                 self.ear = Some(fresh);
                 return self.go_on(events);
             };
-            // On with the step that holds the end of what was recognised; heard twice is better than not heard.
-            let decoded_secs = old.next_frame as f64 * old.line.config().hop_secs();
-            fresh.next_frame = fresh.next_frame.max(fresh.step_floor((decoded_secs / config.hop_secs()) as u64));
+            fresh.next_frame = fresh.next_frame.max(fresh.step_floor((old.open_secs() / config.hop_secs()) as u64));
             (fresh.decoder, fresh.has_stepped) = (old.decoder, old.has_stepped);
             self.ear = Some(fresh);
             return self.settle(&model, events);
         };
-        let is_on_the_grid = ear.model.card().model.stride == model.card().model.stride;
+        let is_same = ear.model.card().weights_blake3 == model.card().weights_blake3;
         ear.model = model.clone();
         ear.state = None;
-        if !is_on_the_grid {
-            ear.next_frame = ear.step_floor(ear.next_frame);
+        if !is_same {
+            let open = ear.step_floor((ear.open_secs() / ear.line.config().hop_secs()).ceil() as u64 + ear.step() - 1);
+            ear.next_frame = ear.step_floor(ear.next_frame.min(open));
         }
         self.settle(&model, events)
     }
@@ -235,6 +236,13 @@ impl Ear {
     /// Feature frames in a step.
     fn step(&self) -> u64 {
         (STEP_ENCODER_FRAMES * self.model.card().model.stride) as u64
+    }
+
+    /// From where on another model has to listen, in seconds of the stream: behind the last answer, since the word under way
+    /// may be one that this model would have answered later and the other one earlier.
+    fn open_secs(&self) -> f64 {
+        let decoded_secs = self.next_frame as f64 * self.line.config().hop_secs();
+        self.decoder.answered_secs().max(decoded_secs - LONGEST_OPEN_SECS).min(decoded_secs)
     }
 
     fn step_floor(&self, frame: u64) -> u64 {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use seseragi::{
     dsp::resample::Resampler,
     engine::Engine,
     models::ModelStore,
-    recognise::transcript::Token,
+    recognise::{card::Model, transcript::Token},
     server::Server,
     source::decode::read_audio,
     stream::{Connection, ConnectionState, Stream, StreamCommand, StreamKey, Waveform},
@@ -231,8 +232,12 @@ pub fn write_speech(path: &Path, words: usize) -> Vec<i16> {
 /// What the shipped model reads in `sound` when nothing else happens.
 pub fn tokens_of(sound: &[i16]) -> Vec<Token> {
     let store = ModelStore::new(project("assets/models"), std::env::temp_dir().join("no-models-here"));
-    let model = store.load("digits").unwrap();
+    tokens_by(&store.load("digits").unwrap(), sound)
+}
+
+/// What `model` reads in `sound` when nothing else happens.
+pub fn tokens_by(model: &Arc<Model>, sound: &[i16]) -> Vec<Token> {
     let float: Vec<f32> = sound.iter().map(|&sample| f32::from(sample) / 32768.0).collect();
-    let transcribed = seseragi::recognise::transcribe::transcribe(&float, 48_000, &model).unwrap();
+    let transcribed = seseragi::recognise::transcribe::transcribe(&float, 48_000, model).unwrap();
     transcribed.transcript.tokens()
 }

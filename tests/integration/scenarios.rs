@@ -4,14 +4,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use seseragi::stream::{
-    ConnectionState::{Closed, Connected, Idle, Opening},
-    StreamCommand,
+use seseragi::{
+    recognise::transcript::Token,
+    stream::{
+        ConnectionState::{Closed, Connected, Idle, Opening},
+        StreamCommand,
+    },
+    train::trainer::TrainSpec,
 };
 
 use crate::{
     client::{get, post, post_json},
-    program::{Program, tokens_of, write_speech},
+    program::{Program, tokens_by, tokens_of, write_speech},
 };
 
 const FPS: f64 = 60.0;
@@ -181,5 +185,52 @@ fn a_hundred_swaps_to_copies_of_the_model_change_no_word() {
         program.run_for(0.05, FPS);
     }
     scene.play_out(&mut program);
+    program.assert_untouched(&PLAYED);
+}
+
+#[test]
+fn a_swap_to_a_really_different_model_in_the_middle_of_a_word_cuts_no_word() {
+    let scene = Scene::new();
+    let mut program = Program::start(&scene.source());
+    // Another model: same words, learnt from other voices in a few seconds.
+    program.engine.start_training(TrainSpec { epochs: 8, ..TrainSpec::new("other", "demo") }).unwrap();
+    program.until("the other model", FPS, 2 * LIMIT, |program| !program.status().is_training);
+    let by_first = tokens_of(&scene.sound);
+    let by_other = tokens_by(&program.engine.models().load("other").unwrap(), &scene.sound);
+    assert_ne!(by_first, by_other, "the two models differ");
+    // A word that both of them read, so that it must be heard once wherever the swap falls in it.
+    let is_shared = |word: &&Token| {
+        by_other.iter().any(|token| token.token == word.token && (token.end_secs - word.end_secs).abs() < 0.25)
+    };
+    let middle = by_first.iter().skip(1).find(is_shared).expect("the models agree on one of the words");
+    let swap_secs = 0.5 * (middle.start_secs + middle.end_secs);
+    program.open_and_recognise();
+    program.until("the middle of a word", 200.0, LIMIT, |program| {
+        let status = program.status();
+        status.streams[0].samples_in as f64 >= swap_secs * 48_000.0
+    });
+    program.engine.recogniser().use_now("other").unwrap();
+    let swapped_secs = program.status().streams[0].samples_in as f64 / 48_000.0;
+    program.until("the end of the file", FPS, LIMIT, |program| program.states().last() == Some(&Closed));
+    program.until("the last word", FPS, LIMIT, |program| program.status().streams[0].partial.is_empty());
+    program.run_for(0.2, FPS);
+    assert_same(&program.samples(), &scene.sound);
+    let heard = program.tokens();
+    println!("swapped at {swapped_secs:.2} s in {middle:?}\nfirst {by_first:?}\nother {by_other:?}\nheard {heard:?}");
+    // Before the swap the first model's words, after it the other's, to the bit; about it the word once, by one of the two.
+    let before = |tokens: &[Token]| -> Vec<Token> {
+        tokens.iter().filter(|token| token.end_secs < swap_secs - 0.3).cloned().collect()
+    };
+    let after = |tokens: &[Token]| -> Vec<Token> {
+        tokens.iter().filter(|token| token.start_secs > swapped_secs + 0.5).cloned().collect()
+    };
+    assert_eq!(before(&heard), before(&by_first));
+    assert_eq!(after(&heard), after(&by_other));
+    let about: Vec<_> =
+        heard.iter().filter(|t| t.end_secs >= swap_secs - 0.3 && t.start_secs <= swapped_secs + 0.5).collect();
+    let is_known =
+        by_other.iter().any(|token| (token.end_secs - middle.end_secs).abs() < 0.25 && token.token == middle.token);
+    let times = about.iter().filter(|token| token.token == middle.token).count();
+    assert!(times <= 1 && (times == 1 || !is_known), "the word under the swap came {times} times");
     program.assert_untouched(&PLAYED);
 }
