@@ -2,6 +2,7 @@
 
 mod args;
 mod devices;
+mod export;
 mod latency;
 mod learn;
 mod models;
@@ -74,6 +75,20 @@ Examples:
 
 A file that cannot be read is told on the standard error; the others are read all the same.";
 
+const EXPORT_HELP: &str = "\
+Examples:
+  seseragi export walk.mcap --flac --png --csv --out walk/
+  seseragi export walk.mcap --wav --textgrid --lane main --from 60 --to 90
+  seseragi export walk.mcap --png --tile 0 --size 4000x1200
+
+Missing sound is silence in the files, so that time is kept. Labels come from the file beside the session (walk.labels.json).";
+
+const IMPORT_HELP: &str = "\
+Examples:
+  seseragi import dawn.flac --out dawn.mcap
+  seseragi import left.wav right.wav left.txt --out pair.mcap
+  seseragi import wrens.selections.txt --out dawn.mcap     its labels join the session";
+
 /// Listens, shows and learns at once: sound moves across the screen, words appear over it, and a model learns meanwhile.
 #[derive(Debug, Parser)]
 #[command(name = "seseragi", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true, max_term_width = 120)]
@@ -100,6 +115,12 @@ enum Command {
     /// Write down what is said in sound files
     #[command(after_help = TRANSCRIBE_HELP)]
     Transcribe(transcribe::TranscribeArgs),
+    /// Export a session to WAV, FLAC, PNG, NPY, Audacity, Raven, Praat, WebVTT, CSV, JSON Lines or MP4
+    #[command(after_help = EXPORT_HELP)]
+    Export(export::ExportArgs),
+    /// Make a session of sound files and labels
+    #[command(after_help = IMPORT_HELP)]
+    Import(export::ImportArgs),
     /// List the models
     Models,
     /// Measure how long sound takes from its capture to the screen
@@ -115,6 +136,8 @@ pub fn main() -> ExitCode {
         Command::Train(args) => learn::train(&args),
         Command::Evaluate(args) => learn::evaluate(&args),
         Command::Transcribe(args) => transcribe::run(&args),
+        Command::Export(args) => export::run_export(&args),
+        Command::Import(args) => export::run_import(&args),
         Command::Models => models::list(),
         Command::Latency(args) => latency::run(&args),
     };
@@ -168,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_help_is_understood() {
-        let helps = [AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP];
+        let helps = [AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP, EXPORT_HELP, IMPORT_HELP];
         let lines = helps.iter().flat_map(|help| help.lines());
         let examples: Vec<_> = lines.filter_map(|line| line.strip_prefix("  seseragi")).collect();
         assert!(examples.len() >= 15, "{examples:?}");

@@ -17,6 +17,7 @@ use crate::{
     models::ModelStore,
     monitor::{Monitor, MonitorInput},
     recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
+    session::replay::{self, ReplayHandle},
     source::SourceSpec,
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, spawn_pump},
@@ -68,6 +69,7 @@ struct Shared {
     models: ModelStore,
     recogniser: RecogniserHandle,
     trainer: TrainerHandle,
+    replay: ReplayHandle,
     lanes: RwLock<BTreeMap<StreamKey, Lane>>,
     arrivals: LinkSender<Arrival>,
     frames: Latest<FrameStatus>,
@@ -84,6 +86,8 @@ impl Engine {
             crate::recognise::service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
         let (trainer, train_task) =
             crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
+        let sessions = crate::config::data_dir()?.join("sessions");
+        let (replay, replay_task) = replay::spawn(sessions, config.monitor.volume_db, events.clone(), &links, &tasks)?;
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, MAX_STREAMS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
         let shared = Shared {
@@ -96,11 +100,15 @@ impl Engine {
             models,
             recogniser,
             trainer,
+            replay,
             lanes: RwLock::default(),
             arrivals,
             frames: Latest::new(FrameStatus::default()),
         };
-        Ok((Self { shared: Arc::new(shared) }, EngineTasks { arrived, recognise_task, train_task, monitor }))
+        Ok((
+            Self { shared: Arc::new(shared) },
+            EngineTasks { arrived, recognise_task, train_task, replay_task, monitor },
+        ))
     }
 
     /// The settings the program started with.
@@ -141,6 +149,11 @@ impl Engine {
     /// The trainer.
     pub fn trainer(&self) -> &TrainerHandle {
         &self.shared.trainer
+    }
+
+    /// The replay of recorded sessions.
+    pub fn replay(&self) -> &ReplayHandle {
+        &self.shared.replay
     }
 
     /// Where the drawing publishes its figures.
@@ -245,6 +258,8 @@ pub struct EngineTasks {
     pub recognise_task: Task<()>,
     /// The trainer.
     pub train_task: Task<()>,
+    /// The replay.
+    pub replay_task: Task<()>,
     /// What hears the first stream.
     pub monitor: Monitor,
 }

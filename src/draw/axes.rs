@@ -58,6 +58,11 @@ pub fn time_ticks(left_secs: f64, right_secs: f64, step_secs: f64) -> impl Itera
 const ROUND_HZ: [f64; 19] =
     [1e3, 1e4, 5e3, 2e3, 100.0, 500.0, 2e4, 200.0, 3e3, 8e3, 4e3, 6e3, 1.5e4, 1.2e4, 300.0, 1.5e3, 50.0, 400.0, 700.0];
 
+/// Round frequencies, in hertz, in the order in which labels are placed.
+pub fn round_frequencies() -> impl Iterator<Item = f64> {
+    ROUND_HZ.into_iter()
+}
+
 /// A frequency as read on an axis in kilohertz.
 pub fn khz_label(hz: f64) -> String {
     format!("{}", hz / 1000.0)
@@ -102,8 +107,9 @@ pub(super) fn draw_axes(
 fn time_axis(over: &Painter, lane: &Lane, detail: Detail) {
     let plot = lane.places.plot;
     let step = time_step(lane.right_secs - lane.left_secs, f64::from(plot.width()) / 96.0);
-    for secs in time_ticks(lane.left_secs, lane.right_secs, step) {
-        let x = lane.x_of(secs);
+    let origin = lane.origin_secs;
+    for secs in time_ticks(lane.left_secs - origin, lane.right_secs - origin, step) {
+        let x = lane.x_of(secs + origin);
         over.vline(x, plot.y_range(), hairline(0.05));
         if detail >= Detail::Medium {
             let axis = lane.places.time_axis;

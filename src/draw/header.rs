@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bevy::prelude::{Query, Res, Single, With};
+use bevy::prelude::{Query, Real, Res, Single, Time, With};
 use bevy_egui::{
     EguiContext, PrimaryEguiContext,
     egui::{
@@ -17,7 +17,10 @@ use super::{
     theme,
     view::View,
 };
-use crate::stream::{Connection, ConnectionState, Gap, Gaps, Level};
+use crate::{
+    session::replay::mirror::Playhead,
+    stream::{Connection, ConnectionState, Gap, Gaps, Level},
+};
 
 /// The colour of a connection's state.
 pub fn state_color(state: ConnectionState) -> Color32 {
@@ -29,12 +32,16 @@ pub fn state_color(state: ConnectionState) -> Color32 {
     }
 }
 
+/// What the head of a lane tells of.
+type Headed = (Option<&'static Connection>, Option<&'static Gaps>, Option<&'static Level>, Option<&'static Playhead>);
+
 /// Paints names, states and gaps.
 pub(super) fn draw_headers(
     mut context: Single<&mut EguiContext, With<PrimaryEguiContext>>,
     lanes: Res<Lanes>,
     view: Res<View>,
-    streams: Query<(Option<&Connection>, Option<&Gaps>, Option<&Level>)>,
+    streams: Query<Headed>,
+    time: Res<Time<Real>>,
 ) {
     let context = context.get_mut();
     if lanes.lanes.is_empty() && streams.is_empty() {
@@ -43,40 +50,74 @@ pub(super) fn draw_headers(
         over.text(lanes.area.center(), Align2::CENTER_CENTER, text, FontId::proportional(20.0), theme::MUTED);
     }
     for lane in &lanes.lanes {
-        let Ok((connection, gaps, level)) = streams.get(lane.entity) else { continue };
+        let Ok((connection, gaps, level, playhead)) = streams.get(lane.entity) else { continue };
         let over = context.layer_painter(LayerId::background());
         for gap in gaps.into_iter().flat_map(Gaps::iter) {
             hatch(&over.with_clip_rect(lane.places.plot), lane, gap);
         }
         let over = over.with_clip_rect(lane.places.header);
-        title(&over, lane, connection, level.is_some_and(|level| level.is_silent));
-        live(&over, lane, &view);
+        match playhead {
+            Some(playhead) => {
+                let now = time.last_update().unwrap_or_else(std::time::Instant::now);
+                let (said, color) = match playhead.clock.is_moving(now) {
+                    true => (format!("replay, {}×", playhead.clock.speed()), theme::MIST),
+                    false => ("replay, paused".to_owned(), theme::MUTED),
+                };
+                title(&over, lane, color, &said, theme::MUTED);
+                place(&over, lane, playhead.clock.len_secs());
+            }
+            None => {
+                let (said, ink) = state_text(connection, level.is_some_and(|level| level.is_silent));
+                let state = connection.map(Connection::state).unwrap_or_default();
+                title(&over, lane, state_color(state), &said, ink);
+                live(&over, lane, &view);
+            }
+        }
     }
 }
 
-fn title(over: &Painter, lane: &Lane, connection: Option<&Connection>, silent: bool) {
-    let header = lane.places.header;
-    let large = lane.places.detail() == Detail::Large;
+/// How a stream stands, in words, and their colour.
+fn state_text(connection: Option<&Connection>, silent: bool) -> (String, Color32) {
     let state = connection.map(Connection::state).unwrap_or_default();
-    let y = if large { header.bottom() - 34.0 } else { header.center().y };
-    let dot = pos2(lane.places.plot.left() + 5.0, y);
-    over.circle_filled(dot, 7.0, theme::faded(state_color(state), 0.18));
-    over.circle_filled(dot, 3.5, state_color(state));
-    let room = lane.places.title_width() - 13.0;
-    let name = one_line(over, &lane.name, if large { 17.0 } else { 12.0 }, room, theme::FOAM);
-    let name = Rect::from_min_size(dot + vec2(13.0, -name.size().y / 2.0), paint(over, dot + vec2(13.0, 0.0), name));
-    let reason = connection.and_then(Connection::reason);
-    let (said, ink) = match reason {
+    match connection.and_then(Connection::reason) {
         _ if silent && state == ConnectionState::Connected => ("only zeros: muted?".to_owned(), theme::AMBER),
         Some(reason) => (format!("{state}: {reason}"), theme::MUTED),
         None => (state.to_string(), theme::MUTED),
-    };
+    }
+}
+
+/// Where a replay is, and how long it is.
+fn place(over: &Painter, lane: &Lane, len_secs: f64) {
+    let header = lane.places.header;
+    let large = lane.places.detail() == Detail::Large;
+    let y = if large { header.bottom() - 34.0 } else { header.center().y };
+    let left = lane.places.plot.right() + 12.0;
+    let secs = lane.heard_secs() - lane.origin_secs;
+    let text = crate::panel::format::moment(secs);
+    over.text(pos2(left, y), Align2::LEFT_CENTER, text, FontId::proportional(12.0), theme::MIST);
+    if large {
+        let of = format!("of {}", crate::panel::format::moment(len_secs));
+        let below = pos2(left, header.bottom() - 15.0);
+        over.text(below, Align2::LEFT_CENTER, of, FontId::proportional(11.0), theme::MUTED);
+    }
+}
+
+fn title(over: &Painter, lane: &Lane, color: Color32, said: &str, ink: Color32) {
+    let header = lane.places.header;
+    let large = lane.places.detail() == Detail::Large;
+    let y = if large { header.bottom() - 34.0 } else { header.center().y };
+    let dot = pos2(lane.places.plot.left() + 5.0, y);
+    over.circle_filled(dot, 7.0, theme::faded(color, 0.18));
+    over.circle_filled(dot, 3.5, color);
+    let room = lane.places.title_width() - 13.0;
+    let name = one_line(over, &lane.name, if large { 17.0 } else { 12.0 }, room, theme::FOAM);
+    let name = Rect::from_min_size(dot + vec2(13.0, -name.size().y / 2.0), paint(over, dot + vec2(13.0, 0.0), name));
     let (at, room) = if large {
         (pos2(name.left(), header.bottom() - 15.0), room)
     } else {
         (pos2(name.right() + 10.0, y), room - name.width() - 10.0)
     };
-    paint(over, at, one_line(over, &said, 11.0, room, ink));
+    paint(over, at, one_line(over, said, 11.0, room, ink));
 }
 
 /// `text` on one line of at most `width`, with an ellipsis where it is longer.

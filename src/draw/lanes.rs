@@ -21,6 +21,10 @@ pub struct Lane {
     pub right_secs: f64,
     /// Whether the right edge is the present.
     pub live: bool,
+    /// The stream time that the axis calls 0: the start of the stream, or of the session.
+    pub origin_secs: f64,
+    /// Where a replay is, in stream time; a live lane has none.
+    pub cursor_secs: Option<f64>,
     /// Its places on the screen, in egui's points.
     pub places: Places,
 }
@@ -29,6 +33,11 @@ impl Lane {
     /// The highest frequency drawn: what the view asks for, or all that the stream has.
     pub fn top_hz(&self, view: &View) -> f64 {
         view.top_hz.min(f64::from(self.sample_rate_hz) / 2.0)
+    }
+
+    /// The stream time of the newest that is heard: the cursor of a replay, the right edge of a live lane.
+    pub fn heard_secs(&self) -> f64 {
+        self.cursor_secs.unwrap_or(self.right_secs)
     }
 
     /// Screen x of a stream time.
@@ -214,6 +223,8 @@ mod tests {
             left_secs: 36_000.0,
             right_secs: 36_010.0,
             live: true,
+            origin_secs: 0.0,
+            cursor_secs: None,
             places,
         };
         assert!((lane.secs_at(lane.x_of(36_004.25)) - 36_004.25).abs() < 1e-3);

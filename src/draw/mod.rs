@@ -11,6 +11,7 @@ pub mod lanes;
 mod navigation;
 pub mod plan;
 pub mod plot;
+mod replay;
 pub mod screenshot;
 pub mod spectrogram;
 pub mod theme;
@@ -31,6 +32,7 @@ pub use screenshot::{PictureSaved, screenshot_offscreen, screenshot_window};
 use crate::{
     app::{Draw, FrameClock},
     config::WindowConfig,
+    session::replay::mirror::Playhead,
     stream::{Stream, Waveform},
 };
 use lanes::{Lane, Lanes};
@@ -58,7 +60,13 @@ pub fn plugin(app: &mut App, window: &WindowConfig) {
     if app.is_plugin_added::<EguiPlugin>() {
         app.add_systems(
             EguiPrimaryContextPass,
-            (axes::draw_axes, header::draw_headers, transcript::draw_transcript, navigation::draw_navigation)
+            (
+                axes::draw_axes,
+                header::draw_headers,
+                transcript::draw_transcript,
+                replay::draw_replay,
+                navigation::draw_navigation,
+            )
                 .chain()
                 .in_set(OverlaySystems),
         );
@@ -72,7 +80,7 @@ fn draw_upload_count(frame: Res<PlotFrame>, mut clock: ResMut<FrameClock>) {
 /// Lays out the lanes and lets their clocks run.
 #[allow(clippy::too_many_arguments)]
 fn draw_lanes(
-    streams: Query<(Entity, &Stream, &Waveform)>,
+    streams: Query<(Entity, &Stream, &Waveform, Option<&Playhead>)>,
     cameras: Query<(&Camera, Option<&EguiOutput>), With<Camera2d>>,
     area: Res<PlotArea>,
     time: Res<Time<Real>>,
@@ -99,23 +107,32 @@ fn draw_lanes(
     let elapsed_secs = last.map(|last| time.elapsed().saturating_sub(last).as_secs_f64()).unwrap_or(0.0);
     *last = Some(time.elapsed());
     let mut sorted: Vec<_> = streams.iter().collect();
-    sorted.sort_by(|(_, a, _), (_, b, _)| a.key.cmp(&b.key));
+    // Live lanes above, those of a session below in its own order.
+    let order = |playhead: Option<&Playhead>| playhead.map(|playhead| playhead.lane);
+    sorted.sort_by(|(_, a, _, x), (_, b, _, y)| order(*x).cmp(&order(*y)).then(a.key.cmp(&b.key)));
+    let now = time.last_update().unwrap_or_else(std::time::Instant::now);
     view.keep(|entity| streams.contains(entity));
     let places = lanes::stack(area, sorted.len());
     lanes.lanes.clear();
-    for (at, (entity, stream, waveform)) in sorted.into_iter().enumerate() {
+    for (at, (entity, stream, waveform, playhead)) in sorted.into_iter().enumerate() {
         let rate = f64::from(stream.sample_rate_hz);
         let kept = waveform.history().range(0);
-        view.advance(entity, elapsed_secs, kept.start as f64 / rate, kept.end as f64 / rate);
+        if playhead.is_none() {
+            view.advance(entity, elapsed_secs, kept.start as f64 / rate, kept.end as f64 / rate);
+        }
         let Some(&places) = places.get(at) else { continue };
-        let right_secs = view.right_secs(entity);
+        let cursor_secs = playhead.map(|playhead| playhead.clock.at(now) + playhead.offset_secs);
+        // The cursor of a replay stands in the middle: what was and what comes are both seen.
+        let right_secs = cursor_secs.map_or_else(|| view.right_secs(entity), |cursor| cursor + 0.5 * view.span_secs);
         lanes.lanes.push(Lane {
             entity,
             name: stream.key.to_string(),
             sample_rate_hz: stream.sample_rate_hz,
             left_secs: right_secs - view.span_secs,
             right_secs,
-            live: view.is_lane_live(entity),
+            live: playhead.is_none() && view.is_lane_live(entity),
+            origin_secs: playhead.map_or(0.0, |playhead| playhead.offset_secs),
+            cursor_secs,
             places,
         });
     }

@@ -132,6 +132,15 @@ impl Visible {
     }
 }
 
+impl Visible {
+    /// The same, of a history whose finest entries each stand for `joined` of the stream, named by the level that these have in the
+    /// stream: a ring that holds entries of one level must not take those of another for them.
+    pub fn of_stream(&self, joined: u64) -> Self {
+        let levels = (0..).take_while(|&level| entries_joined(level) < joined).count();
+        Self { level: self.level + levels, ..self.clone() }
+    }
+}
+
 /// How many entries of a level one entry of the next covers.
 pub const JOIN: u64 = 4;
 

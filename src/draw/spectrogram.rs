@@ -33,14 +33,18 @@ impl ColumnClock {
 }
 
 /// The columns that a lane shows on a plot `width_px` wide.
+///
+/// One column of `history` stands for `joined` of the stream.
 pub fn visible_columns(
     history: &ColumnHistory,
+    joined: u64,
     clock: ColumnClock,
     lane: &Lane,
     width_px: f64,
     capacity: u64,
 ) -> Visible {
-    let (left, right) = (clock.position(lane.left_secs), clock.position(lane.right_secs));
+    let position = |secs: f64| clock.position(secs) / joined as f64;
+    let (left, right) = (position(lane.left_secs), position(lane.right_secs));
     let level = level_for(right - left, width_px, history.levels(), capacity);
     Visible::new(level, history.range(level), left, right)
 }
@@ -65,7 +69,8 @@ pub(super) fn draw_spectrogram(
             fft_size: spectrogram.fft_size() as u32,
             sample_rate_hz: lane.sample_rate_hz,
         };
-        let visible = visible_columns(history, clock, lane, f64::from(rect[2]), capacity);
+        let joined = spectrogram.joined();
+        let visible = visible_columns(history, joined, clock, lane, f64::from(rect[2]), capacity);
         let kind = RingKind::Columns { bins: history.bins() as u32 };
         let copy = |part: Range<u64>, bytes: &mut [u8]| {
             let bytes_per_column = kind.entry_bytes() as usize;
@@ -75,7 +80,7 @@ pub(super) fn draw_spectrogram(
                 bytes[at..at + values.len()].copy_from_slice(values);
             }
         };
-        let (first_row, sent) = feed.show(lane.entity, kind, capacity, &visible, &mut frame, copy);
+        let (first_row, sent) = feed.show(lane.entity, kind, capacity, &visible.of_stream(joined), &mut frame, copy);
         frame.sent.columns += sent;
         frame.sent.bytes += sent * u64::from(kind.entry_bytes());
         frame.sent.total_bytes += sent * u64::from(kind.entry_bytes());
@@ -128,9 +133,11 @@ mod tests {
                 left_secs: right_secs - 10.0,
                 right_secs,
                 live: true,
+                origin_secs: 0.0,
+                cursor_secs: None,
                 places,
             };
-            let visible = visible_columns(&history, clock, &lane, 1100.0, 8192);
+            let visible = visible_columns(&history, 1, clock, &lane, 1100.0, 8192);
             frame.uploads.clear();
             let copy = |_: Range<u64>, bytes: &mut [u8]| bytes.fill(1);
             feed.show(lane.entity, kind, 8192, &visible, &mut frame, copy);

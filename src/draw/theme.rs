@@ -30,6 +30,9 @@ pub const AMBER: Color32 = Color32::from_rgb(245, 190, 92);
 /// Wrong or missing: lost, gaps, clipping.
 pub const CORAL: Color32 = Color32::from_rgb(255, 122, 94);
 
+/// Multiplied with a picture, it leaves it as it is.
+pub const WHOLE: Color32 = Color32::WHITE;
+
 /// `color` at `opacity` (0 to 1).
 pub fn faded(color: Color32, opacity: f32) -> Color32 {
     color.gamma_multiply(opacity.clamp(0.0, 1.0))

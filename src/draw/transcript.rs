@@ -147,9 +147,9 @@ fn caption(over: &Painter, lane: &Lane, transcript: &Transcript) {
     let mut right = places.plot.right();
     let leftmost = places.plot.left() + places.title_width() + 16.0;
     let baseline = header.bottom() - if size > 20.0 { 12.0 } else { 3.0 };
-    let heard = words(transcript).rev().filter(|word| word.token.start_secs <= lane.right_secs);
+    let heard = words(transcript).rev().filter(|word| word.token.start_secs <= lane.heard_secs());
     for (age, word) in heard.enumerate() {
-        let since = (lane.right_secs - word.token.end_secs).max(0.0);
+        let since = (lane.heard_secs() - word.token.end_secs).max(0.0);
         let fresh = (1.0 - (since - 0.6 * CAPTION_SECS) / (0.4 * CAPTION_SECS)).clamp(0.0, 1.0) as f32;
         if fresh <= 0.0 {
             break;

@@ -63,6 +63,16 @@ impl FrequencyAxis {
     pub fn height(self, hz: f64, top_hz: f64) -> f64 {
         (self.scale(hz) - self.low()) / (self.scale(top_hz) - self.low())
     }
+
+    /// The frequency at a height: the way back from [`height`](Self::height).
+    pub fn hz_at(self, height: f64, top_hz: f64) -> f64 {
+        let scaled = self.low() + height * (self.scale(top_hz) - self.low());
+        match self {
+            Self::Linear => scaled,
+            Self::Mel => 700.0 * (10f64.powf(scaled / 2595.0) - 1.0),
+            Self::Log => scaled.exp2(),
+        }
+    }
 }
 
 /// Follows the newest sample of one lane smoothly: sound arrives in blocks, the picture must not move in blocks.
@@ -122,8 +132,25 @@ pub struct View {
     pub ramp: Ramp,
     /// Whether the newest words stand large above a lane.
     pub captions: bool,
+    /// The box that was drawn over a replay.
+    pub selection: Option<Selection>,
     clocks: HashMap<Entity, DisplayClock>,
     held: HashMap<Entity, f64>,
+}
+
+/// A box that was drawn over a replay, or a label that was touched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// The lane, by its number in the session.
+    pub lane: usize,
+    /// Seconds of the session.
+    pub secs: std::ops::Range<f64>,
+    /// The lowest and highest frequency, where it does not span all of them.
+    pub band_hz: Option<[f64; 2]>,
+    /// The label that it is of.
+    pub label: Option<u64>,
+    /// Whether the mouse is still drawing it.
+    pub is_drawn: bool,
 }
 
 impl Default for View {
@@ -136,6 +163,7 @@ impl Default for View {
             top_hz: 10_000.0,
             ramp: Ramp::default(),
             captions: true,
+            selection: None,
             clocks: HashMap::new(),
             held: HashMap::new(),
         }
@@ -185,6 +213,20 @@ impl View {
         let oldest_edge = (oldest_secs + self.span_secs * 0.5).min(live);
         if let Some(right) = self.held.get_mut(&lane) {
             *right = right.clamp(oldest_edge, live);
+        }
+    }
+
+    /// Freezes the picture of one lane, or of all, where it is; one that is held is live again. No stream notices.
+    pub fn freeze(&mut self, lane: Option<Entity>) {
+        let lanes: Vec<Entity> = lane.map_or_else(|| self.clocks.keys().copied().collect(), |lane| vec![lane]);
+        let is_held = lanes.iter().any(|lane| self.held.contains_key(lane));
+        for lane in lanes {
+            let right = self.right_secs(lane);
+            if is_held {
+                self.held.remove(&lane)
+            } else {
+                self.held.insert(lane, right)
+            };
         }
     }
 
@@ -280,6 +322,12 @@ mod tests {
         assert!((view.right_secs(lane()) - 45.0).abs() < 1e-9, "half a screen of the oldest sound stays in view");
         view.go_live();
         assert!(view.is_live());
+        view.freeze(None);
+        let frozen = view.right_secs(lane());
+        view.advance(lane(), 0.016, 40.0, 100.048);
+        assert_eq!((view.right_secs(lane()), view.is_live()), (frozen, false), "frozen, and no stream notices");
+        view.freeze(None);
+        assert!(view.is_live());
         view.keep(|_| false);
         assert_eq!(view.right_secs(lane()), 0.0);
     }
@@ -304,6 +352,7 @@ mod tests {
             assert!((axis.height(8000.0, 8000.0) - 1.0).abs() < 1e-12);
             let heights: Vec<f64> = [60.0, 500.0, 1000.0, 4000.0].map(|hz| axis.height(hz, 8000.0)).into();
             assert!(heights.windows(2).all(|pair| pair[0] < pair[1]) && heights[0] >= 0.0, "{axis:?}: {heights:?}");
+            assert!((axis.hz_at(axis.height(1234.0, 8000.0), 8000.0) - 1234.0).abs() < 1e-6, "{axis:?}");
         }
         assert!((FrequencyAxis::Mel.height(1000.0, 8000.0) - 999.99 / 2840.02).abs() < 1e-4);
     }

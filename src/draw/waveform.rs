@@ -47,9 +47,12 @@ pub(super) fn draw_waveform(
         let history = waveform.history();
         let rect = lanes.pixels(lane.places.waveform);
         let capacity = ring_capacity(f64::from(rect[2]), WIDEST_RING);
-        let rate = f64::from(lane.sample_rate_hz);
+        let joined = waveform.joined();
+        let rate = f64::from(lane.sample_rate_hz) / joined as f64;
         let (left, right) = (lane.left_secs * rate, lane.right_secs * rate);
-        let level = level_for(right - left, f64::from(rect[2]), history.levels(), capacity);
+        // Where least and greatest take turns, one alone says nothing.
+        let level =
+            level_for(right - left, f64::from(rect[2]), history.levels(), capacity).max(usize::from(joined > 1));
         let visible = Visible::new(level, history.range(level), left, right);
         let copy = |part: Range<u64>, bytes: &mut [u8]| {
             for (entry, texel) in part.zip(bytes.chunks_exact_mut(4)) {
@@ -59,7 +62,8 @@ pub(super) fn draw_waveform(
                 }
             }
         };
-        let (first_texel, sent) = feed.show(lane.entity, RingKind::Peaks, capacity, &visible, &mut frame, copy);
+        let shown = visible.of_stream(joined);
+        let (first_texel, sent) = feed.show(lane.entity, RingKind::Peaks, capacity, &shown, &mut frame, copy);
         let bytes = sent * u64::from(RingKind::Peaks.entry_bytes());
         frame.sent.peaks += sent;
         frame.sent.bytes += bytes;

@@ -3,6 +3,7 @@
 
 pub mod mirror;
 mod output;
+pub mod replay;
 mod sound;
 
 use std::{
@@ -15,9 +16,10 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use kira::{
-    AudioManager, AudioManagerSettings, Capacities, Decibels, Easing, StartTime, Tween, track::MainTrackBuilder,
+    AudioManager, AudioManagerSettings, Capacities, Decibels, Easing, StartTime, Tween, sound::SoundData,
+    track::MainTrackBuilder,
 };
-use output::Output;
+use output::{Due, Output};
 use rtrb::{Producer, RingBuffer};
 use sound::{LiveSound, Tap};
 
@@ -72,7 +74,7 @@ impl Monitor {
         let (orders, obeyed) = bounded(64);
         let (tap, aside) = (Tap::new(waiting, sample_rate_hz), shared.clone());
         let volume_db = volume_db.clamp(*VOLUMES_DB.start(), *VOLUMES_DB.end());
-        spawn_thread("monitor", move || run(tap, &obeyed, &aside, volume_db))?;
+        spawn_thread("monitor", move || run(|_due| LiveSound::new(tap.clone()), &obeyed, &aside, volume_db))?;
         Ok((Self { shared: shared.clone(), orders, volume_db }, MonitorInput { samples, shared }))
     }
 
@@ -121,8 +123,8 @@ impl Shared {
     }
 }
 
-/// The monitor's own thread: opening and closing a device may hang.
-fn run(tap: Tap, orders: &Receiver<Order>, shared: &Shared, mut volume_db: f32) {
+/// A thread of its own for what is heard: opening and closing a device may hang. `make` makes the sound for each device.
+fn run<S: SoundData>(make: impl Fn(Arc<Due>) -> S, orders: &Receiver<Order>, shared: &Shared, mut volume_db: f32) {
     let mut manager: Option<AudioManager<Output>> = None;
     let (mut is_on, mut pause, mut waited) = (false, CHECK, Duration::ZERO);
     loop {
@@ -149,7 +151,7 @@ fn run(tap: Tap, orders: &Receiver<Order>, shared: &Shared, mut volume_db: f32) 
         }
         if manager.is_none() && waited >= pause {
             waited = Duration::ZERO;
-            match start(tap.clone(), volume_db) {
+            match start(&make, volume_db) {
                 Ok(started) => {
                     (manager, pause) = (Some(started), CHECK);
                     shared.notify(None);
@@ -163,13 +165,14 @@ fn run(tap: Tap, orders: &Receiver<Order>, shared: &Shared, mut volume_db: f32) 
     }
 }
 
-fn start(tap: Tap, volume_db: f32) -> Result<AudioManager<Output>> {
+fn start<S: SoundData>(make: &impl Fn(Arc<Due>) -> S, volume_db: f32) -> Result<AudioManager<Output>> {
+    let due = Arc::new(Due::default());
     let mut manager = AudioManager::<Output>::new(AudioManagerSettings {
         capacities: Capacities::default(),
         main_track_builder: MainTrackBuilder::new().volume(Decibels(volume_db)),
         internal_buffer_size: 128,
-        backend_settings: (),
+        backend_settings: due.clone(),
     })?;
-    manager.play(LiveSound::new(tap)).map_err(|error| Error::internal(format!("the monitor cannot play: {error}")))?;
+    manager.play(make(due)).map_err(|_| Error::internal("kira takes no sound although it plays none"))?;
     Ok(manager)
 }

@@ -1,6 +1,12 @@
 //! The loudspeaker: kira's way out, on the same sound system that the microphone uses.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use kira::backend::{
     Backend, Renderer,
@@ -15,10 +21,37 @@ use crate::{Error, Result, source::microphone::sound_system};
 /// Blocks of this length: the server's own default is two seconds.
 const BLOCK_SECS: f64 = 0.03;
 
+/// When the sound that is being made will be heard, by the device's own account.
+pub struct Due {
+    zero: Instant,
+    callbacks: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl Default for Due {
+    fn default() -> Self {
+        Self { zero: Instant::now(), callbacks: AtomicU64::new(0), nanos: AtomicU64::new(0) }
+    }
+}
+
+impl Due {
+    /// The number of the callback that is running, and when its first frame will be heard. Read inside of the callback only.
+    pub fn load(&self) -> (u64, Instant) {
+        (self.callbacks.load(Relaxed), self.zero + Duration::from_nanos(self.nanos.load(Relaxed)))
+    }
+
+    fn store(&self, latency: Duration) {
+        let due = Instant::now().saturating_duration_since(self.zero) + latency;
+        self.nanos.store(due.as_nanos() as u64, Relaxed);
+        self.callbacks.fetch_add(1, Relaxed);
+    }
+}
+
 /// The default playback device.
 pub struct Output {
     device: Device,
     config: StreamConfig,
+    due: Arc<Due>,
     stream: Option<Stream>,
     failure: Arc<Mutex<Option<Error>>>,
 }
@@ -31,10 +64,10 @@ impl Output {
 }
 
 impl Backend for Output {
-    type Settings = ();
+    type Settings = Arc<Due>;
     type Error = Error;
 
-    fn setup((): (), _internal_buffer_size: usize) -> Result<(Self, u32)> {
+    fn setup(due: Arc<Due>, _internal_buffer_size: usize) -> Result<(Self, u32)> {
         let device = sound_system()?
             .host
             .default_output_device()
@@ -45,13 +78,16 @@ impl Backend for Output {
             .config();
         config.buffer_size = BufferSize::Fixed((f64::from(config.sample_rate) * BLOCK_SECS) as u32);
         let rate_hz = config.sample_rate;
-        Ok((Self { device, config, stream: None, failure: Arc::default() }, rate_hz))
+        Ok((Self { device, config, due, stream: None, failure: Arc::default() }, rate_hz))
     }
 
     fn start(&mut self, mut renderer: Renderer) -> Result<()> {
         let channels = self.config.channels;
         let failure = self.failure.clone();
-        let play = move |out: &mut [f32], _: &OutputCallbackInfo| {
+        let due = self.due.clone();
+        let play = move |out: &mut [f32], info: &OutputCallbackInfo| {
+            let timestamp = info.timestamp();
+            due.store(timestamp.playback.duration_since(timestamp.callback));
             renderer.on_start_processing();
             renderer.process(out, channels);
         };

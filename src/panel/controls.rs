@@ -50,6 +50,10 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let sessions = widgets::icon(ui, "☰", 28.0, labels::SESSIONS.line(language));
+            if sessions.clicked() {
+                state.shows_sessions = !state.shows_sessions;
+            }
             let help = widgets::icon(ui, "?", 28.0, labels::KEYS.line(language));
             if help.clicked() {
                 state.shows_keys = !state.shows_keys;

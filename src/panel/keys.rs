@@ -30,10 +30,11 @@ enum Deed {
     Train,
     Pause,
     Refresh,
+    Sessions,
 }
 
 /// All keys but the digits, which choose a stream, and the ones of the picture; with the names people see on them.
-const KEYS: [(Deed, &[Key], &str, Label); 11] = [
+const KEYS: [(Deed, &[Key], &str, Label); 12] = [
     (Deed::Open, &[Key::O], "O", labels::KEY_OPEN),
     (Deed::Recognise, &[Key::R], "R", labels::KEY_RECOGNITION),
     (Deed::Listen, &[Key::M], "M", labels::KEY_LISTEN),
@@ -42,6 +43,7 @@ const KEYS: [(Deed, &[Key], &str, Label); 11] = [
     (Deed::Refresh, &[Key::F5], "F5", labels::KEY_REFRESH),
     (Deed::Panels, &[Key::Tab], "Tab", labels::KEY_PANELS),
     (Deed::Status, &[Key::F3], "F3", labels::KEY_STATUS),
+    (Deed::Sessions, &[Key::F4], "F4", labels::KEY_SESSIONS),
     (Deed::Fullscreen, &[Key::F11], "F11", labels::KEY_FULLSCREEN),
     (Deed::Keys, &[Key::F1, Key::Questionmark], "F1  ?", labels::KEY_HELP),
     (Deed::Escape, &[Key::Escape], "Esc", labels::KEY_ESCAPE),
@@ -73,6 +75,7 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
             Deed::Escape => state.shows_status = false,
             Deed::Fullscreen => intents.push(Intent::Window(WindowIntent::ToggleFullscreen)),
             Deed::Refresh => refreshes = true,
+            Deed::Sessions => state.shows_sessions = !state.shows_sessions,
             Deed::Listen => {
                 if let (Some(monitor), Some(lane)) = (scene.monitor, lane)
                     && !lane.source.starts_with("mic")
@@ -145,6 +148,9 @@ pub fn show(ctx: &Context, state: &mut PanelState) {
                 ("L  End".to_owned(), labels::KEY_LIVE),
                 (mouse(labels::DRAG, "← →"), labels::KEY_BACK),
                 (mouse(labels::WHEEL, "+ −"), labels::KEY_ZOOM),
+                (labels::SPACE.pair(language).0.to_owned(), labels::KEY_SPACE),
+                ("[  ]".to_owned(), labels::KEY_JUMP),
+                (mouse(labels::DRAG, "Shift"), labels::KEY_BOX),
             ];
             for (name, label) in KEYS.iter().map(|key| (key.2.to_owned(), key.3)).chain(of_picture) {
                 ui.horizontal(|ui| {

@@ -123,6 +123,56 @@ labels! {
     REFRESH: "進捗を更新", "Refresh progress";
     /// Holds the display of progress.
     HOLD_PROGRESS: "進捗表示を止める", "Hold the display";
+    /// Recorded sessions.
+    SESSIONS: "セッション", "Sessions";
+    /// No session is in the folder.
+    NO_SESSIONS: "録音されたセッションはありません", "No session has been recorded yet";
+    /// Hint of the box for a session.
+    SESSION_HINT: "セッションのパス (.mcap)", "path of a session (.mcap)";
+    /// Opens a session.
+    OPEN_SESSION: "開く", "Open";
+    /// Closes a session.
+    CLOSE_SESSION: "閉じる", "Close";
+    /// Plays a session.
+    PLAY: "再生", "Play";
+    /// Pauses it.
+    PAUSE_REPLAY: "一時停止", "Pause";
+    /// To the landmark before.
+    PREVIOUS: "前の言葉・ラベル・欠落へ", "To the previous word, label or gap";
+    /// To the landmark behind.
+    NEXT: "次の言葉・ラベル・欠落へ", "To the next word, label or gap";
+    /// What speed does to pitch.
+    PITCH_FOLLOWS: "速度（音の高さも変わる）", "Speed; pitch changes with it";
+    /// Plays a part over and over.
+    LOOP: "反復", "Loop";
+    /// A whole session on a strip.
+    OVERVIEW: "全体", "Overview of the session";
+    /// Takes a change of labels back.
+    UNDO: "元に戻す", "Undo";
+    /// Takes that back.
+    REDO: "やり直す", "Redo";
+    /// Writes a session to files.
+    EXPORT: "書き出し", "Export";
+    /// Labelled sound as a dataset.
+    TO_DATASET: "ラベルを学習データへ", "Labels to a dataset";
+    /// A box with a text.
+    LABEL: "ラベル", "Label";
+    /// Hint of the box for its text.
+    LABEL_HINT: "ラベルの名前", "text of the label";
+    /// Keeps it.
+    KEEP: "保存", "Keep";
+    /// Removes it.
+    REMOVE: "削除", "Remove";
+    /// The longest key.
+    SPACE: "スペース", "Space";
+    /// What the keys do.
+    KEY_SESSIONS: "セッション一覧", "Sessions";
+    /// What the keys do.
+    KEY_SPACE: "再生・一時停止、画面の静止", "Play or pause a replay, freeze a live picture";
+    /// What the keys do.
+    KEY_JUMP: "前・次の言葉、ラベル、欠落", "Previous, next word, label or gap";
+    /// What the keys do.
+    KEY_BOX: "再生中の音に枠を描く", "Draw a box over a replay";
     /// Nothing was trained yet.
     IDLE: "待機中", "idle";
     /// The dataset is being read.

@@ -3,7 +3,7 @@
 use bevy_egui::egui::{CornerRadius, Frame, Margin, Panel, Rect, ScrollArea, Stroke, Ui, vec2};
 
 use super::{
-    controls, keys, labels, models, recognition,
+    controls, keys, labels, models, recognition, replay,
     state::{Intent, PanelState, Scene},
     status, training, widgets,
 };
@@ -38,6 +38,14 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
                 refreshes |= column(ui, state, scene, intents);
             },
         );
+        if scene.replay.is_some_and(|report| report.session.is_some()) {
+            Panel::bottom("replay")
+                .frame(replay::frame())
+                .exact_size(replay::HEIGHT + 18.0)
+                .resizable(false)
+                .show_separator_line(false)
+                .show(ui, |ui| replay::show(ui, state, scene, intents));
+        }
     }
     if refreshes {
         state.training.take(scene.progress, scene.curve);
@@ -45,6 +53,8 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
     let left = ui.available_rect_before_wrap();
     status::show(ui.ctx(), state, scene.status);
     keys::show(ui.ctx(), state);
+    replay::show_selection(ui.ctx(), state, scene, intents);
+    replay::show_sessions(ui.ctx(), state, scene, intents);
     left
 }
 

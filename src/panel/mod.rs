@@ -10,6 +10,7 @@ pub mod labels;
 pub mod layout;
 pub mod models;
 pub mod recognition;
+pub mod replay;
 pub mod state;
 pub mod status;
 pub mod training;
@@ -41,6 +42,7 @@ use crate::{
         mirror::Models,
         service::{ModelIntent, ModelOffer},
     },
+    session::replay::{ReplayIntent, mirror::ReplayMirror},
     stream::{IntentSystems, StreamIntent, StreamView, StreamViewItem},
     train::{
         mirror::{LossPoints, RunProgress},
@@ -70,6 +72,7 @@ struct Intents<'w> {
     training: MessageWriter<'w, TrainingIntent>,
     model: MessageWriter<'w, ModelIntent>,
     monitor: MessageWriter<'w, MonitorIntent>,
+    replay: MessageWriter<'w, ReplayIntent>,
     window: MessageWriter<'w, WindowIntent>,
 }
 
@@ -81,6 +84,8 @@ impl Intents<'_> {
             Intent::Model(intent) => drop(self.model.write(intent)),
             Intent::Monitor(intent) => drop(self.monitor.write(intent)),
             Intent::Window(intent) => drop(self.window.write(intent)),
+            Intent::Replay(command) => drop(self.replay.write(ReplayIntent(command))),
+            Intent::Deselect => view.selection = None,
             Intent::GoLive => view.go_live(),
         }
     }
@@ -93,6 +98,8 @@ struct Mirrors<'w, 's> {
     training: Query<'w, 's, (&'static RunProgress, &'static LossPoints)>,
     models: Query<'w, 's, &'static Models>,
     monitor: Option<Res<'w, MonitorMirror>>,
+    replay: Option<Res<'w, ReplayMirror>>,
+    time: Res<'w, Time<Real>>,
     status: Option<Res<'w, StatusMirror>>,
 }
 
@@ -124,6 +131,7 @@ fn draw_panels(
     let lanes: Vec<LaneView> = lanes.collect();
     let (no_progress, no_models) = (Progress::default(), ModelOffer::default());
     let training = mirrors.training.iter().next();
+    let selection = view.selection.clone();
     let scene = Scene {
         lanes: &lanes,
         models: mirrors.models.iter().next().map_or(&no_models, |models| &models.0),
@@ -131,6 +139,10 @@ fn draw_panels(
         curve: training.map_or(&[], |(_, points)| points.points()),
         monitor: mirrors.monitor.as_deref(),
         status,
+        replay: mirrors.replay.as_ref().map(|replay| &*replay.0),
+        selection: selection.as_ref(),
+        span_secs: view.span_secs,
+        now: mirrors.time.last_update().unwrap_or_else(std::time::Instant::now),
         is_live: view.is_live(),
     };
     let whole = UiBuilder::new().layer_id(LayerId::background()).max_rect(context.viewport_rect());

@@ -6,10 +6,12 @@ use super::curve::ShownTraining;
 pub use crate::monitor::mirror::{MonitorIntent, MonitorMirror};
 use crate::{
     config::{Config, Language},
+    draw::view::Selection,
     recognise::{
         service::{ModelIntent, ModelOffer},
         transcript::Transcript,
     },
+    session::replay::{ReplayCommand, ReplayReport},
     status::Status,
     stream::{ConnectionState, StreamIntent, StreamKey},
     train::{
@@ -47,6 +49,16 @@ pub struct PanelState {
     pub holds_progress: bool,
     /// The progress as shown: the newest, or the held one.
     pub training: ShownTraining,
+    /// Whether the sessions are listed.
+    pub shows_sessions: bool,
+    /// The box for the path of a session.
+    pub session_path: String,
+    /// The box for the text of a label.
+    pub label_text: String,
+    /// The label, and the start of the box, that the text is of.
+    pub(super) edited: Option<(Option<u64>, u64)>,
+    /// Whether the sessions were looked for since their list was opened.
+    pub(super) listed: bool,
     pub(super) is_dressed: bool,
 }
 
@@ -67,6 +79,11 @@ impl PanelState {
             batch_size: config.train.batch_size,
             holds_progress: false,
             training: ShownTraining::default(),
+            shows_sessions: false,
+            session_path: String::new(),
+            label_text: String::new(),
+            edited: None,
+            listed: false,
             is_dressed: false,
         }
     }
@@ -122,6 +139,10 @@ pub enum Intent {
     Monitor(MonitorIntent),
     /// Of the window.
     Window(WindowIntent),
+    /// Of the replay.
+    Replay(ReplayCommand),
+    /// Let go of the box that was drawn over a replay.
+    Deselect,
     /// Show the present again.
     GoLive,
 }
@@ -141,6 +162,14 @@ pub struct Scene<'a> {
     pub monitor: Option<&'a MonitorMirror>,
     /// How everything stands.
     pub status: Option<&'a Status>,
+    /// The replay, where there can be one.
+    pub replay: Option<&'a ReplayReport>,
+    /// The box that was drawn over it.
+    pub selection: Option<&'a Selection>,
+    /// Seconds across a lane.
+    pub span_secs: f64,
+    /// When this frame is drawn.
+    pub now: std::time::Instant,
     /// Whether the picture shows the present.
     pub is_live: bool,
 }

@@ -50,10 +50,21 @@ pub struct Spectrogram {
     history: ColumnHistory,
     hop: usize,
     fft_size: usize,
+    joined: u64,
     newest_captured: Option<Instant>,
 }
 
 impl Spectrogram {
+    /// Columns that are not those of a pump. One of `history` stands for `joined` of the stream.
+    pub(crate) fn of(history: ColumnHistory, hop: usize, fft_size: usize, joined: u64) -> Self {
+        Self { history, hop, fft_size, joined: joined.max(1), newest_captured: None }
+    }
+
+    /// Columns of the stream that one column of the history stands for: 1, but for a session that is seen from afar.
+    pub fn joined(&self) -> u64 {
+        self.joined
+    }
+
     /// The columns with their pyramid.
     pub fn history(&self) -> &ColumnHistory {
         &self.history
@@ -79,9 +90,21 @@ impl Spectrogram {
 #[derive(Component, Debug)]
 pub struct Waveform {
     history: SoundHistory,
+    joined: u64,
 }
 
 impl Waveform {
+    /// Samples that are not those of a pump. One of `history` stands for `joined` of the stream; where that is more than one, least
+    /// and greatest take turns.
+    pub(crate) fn of(history: SoundHistory, joined: u64) -> Self {
+        Self { history, joined: joined.max(1) }
+    }
+
+    /// Samples of the stream that one of the history stands for: 1, but for a session that is seen from afar.
+    pub fn joined(&self) -> u64 {
+        self.joined
+    }
+
     /// The samples with their pyramid of minima and maxima.
     pub fn history(&self) -> &SoundHistory {
         &self.history
@@ -104,6 +127,11 @@ pub struct Level {
 pub struct Gaps(std::sync::Arc<[Gap]>);
 
 impl Gaps {
+    /// Gaps that are not those of a pump.
+    pub(crate) fn of(gaps: std::sync::Arc<[Gap]>) -> Self {
+        Self(gaps)
+    }
+
     /// The gaps, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Gap> {
         self.0.iter()
@@ -169,11 +197,12 @@ pub(crate) fn plugin(app: &mut App) {
 
 /// Hands the engine's receiving ends to the app. Called once, before it runs.
 pub(crate) fn connect(app: &mut App, engine: Engine, tasks: EngineTasks) {
-    let EngineTasks { arrived, recognise_task, train_task, monitor } = tasks;
+    let EngineTasks { arrived, recognise_task, train_task, replay_task, monitor } = tasks;
     crate::monitor::mirror::connect(app, monitor, engine.config().monitor.is_on);
     app.insert_resource(Arrivals(arrived)).insert_resource(engine.clone());
     crate::recognise::mirror::connect(app, &engine, recognise_task);
     crate::train::mirror::connect(app, &engine, train_task);
+    crate::session::replay::mirror::connect(app, &engine, replay_task);
 }
 
 fn receive_arrivals(arrivals: Res<Arrivals>, engine: Res<Engine>, mut commands: Commands) {
@@ -187,13 +216,8 @@ fn receive_arrivals(arrivals: Res<Arrivals>, engine: Res<Engine>, mut commands: 
             PumpTask { _task: task },
             report.connection.clone(),
             report.stats,
-            Spectrogram {
-                history: ColumnHistory::new(config.fft_size / 2 + 1, columns),
-                hop: config.hop,
-                fft_size: config.fft_size,
-                newest_captured: None,
-            },
-            Waveform { history: SoundHistory::new(columns * config.hop) },
+            Spectrogram::of(ColumnHistory::new(config.fft_size / 2 + 1, columns), config.hop, config.fft_size, 1),
+            Waveform::of(SoundHistory::new(columns * config.hop), 1),
             Level { dbfs: report.level, is_silent: false, gain_db: report.gain_db },
             Gaps::default(),
             LaneTranscript(lane.load()),

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 #[cfg(target_os = "linux")]
 mod display;
+mod exports;
 mod fixture;
 mod http;
 mod isolation;

@@ -1,0 +1,216 @@
+//! Sound files and label files of others as a session.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    LaneInfo, SessionFile, SessionWriter,
+    annotate::{Annotations, Edit, Label},
+    export::{Mark, file::write_whole, from_audacity, from_raven},
+    records::{LaneRecord, ProgramRecord},
+};
+use crate::{
+    Error, Result,
+    dsp::stft::StftConfig,
+    source::{ChannelChoice, decode::Decoder},
+    stream::{Converter, StreamKey},
+};
+
+/// What an import brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Lanes made of sound files.
+    pub lanes: usize,
+    /// Labels read.
+    pub labels: usize,
+    /// Blocks of sound files that did not decode and were left out.
+    pub damaged_blocks: u64,
+}
+
+/// Makes the session `out` of sound files, a lane each, at their own rates, and puts the labels of Audacity's label tracks and
+/// Raven's selection tables into its sidecar. Labels go to the lane that their file's name begins with, else to the first. Without
+/// any sound file the labels are added to the session that `out` already is.
+///
+/// # Errors
+/// [`Busy`](crate::ErrorKind::Busy) when `out` exists and there is sound; for a file that cannot be read; what the disk says. No half
+/// session is left behind.
+pub fn import(files: &[PathBuf], out: &Path) -> Result<Imported> {
+    let (labels, sounds): (Vec<&PathBuf>, Vec<&PathBuf>) = files.iter().partition(|path| is_label_file(path));
+    // What cannot be read is known before anything is written.
+    let tracks: Vec<(&PathBuf, Vec<Mark>)> =
+        labels.into_iter().map(|path| read_labels(path).map(|marks| (path, marks))).collect::<Result<_>>()?;
+    let mut imported = Imported::default();
+    if !sounds.is_empty() {
+        if out.exists() {
+            return Err(Error::busy(format!("{} is there already: choose another --out", out.display())));
+        }
+        (imported.lanes, imported.damaged_blocks) = write_session(&sounds, out)?;
+    }
+    if tracks.is_empty() {
+        return Ok(imported);
+    }
+    let session = SessionFile::open(out)?;
+    let mut annotations = Annotations::open(out)?;
+    for (path, marks) in tracks {
+        let lane = lane_for(path, session.lanes())
+            .ok_or_else(|| Error::invalid(format!("{} has no lane for labels to stand in", out.display())))?;
+        for mark in marks {
+            let Mark { start_secs, end_secs, band_hz, text, .. } = mark;
+            annotations.edit(Edit::Add(Label { id: 0, lane: lane.clone(), start_secs, end_secs, band_hz, text }))?;
+            imported.labels += 1;
+        }
+    }
+    Ok(imported)
+}
+
+fn is_label_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ["txt", "tsv"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+fn read_labels(path: &Path) -> Result<Vec<Mark>> {
+    let text =
+        fs::read_to_string(path).map_err(|error| Error::io(format_args!("cannot read {}", path.display()), &error))?;
+    let name = path.display().to_string();
+    let is_raven = text.lines().next().is_some_and(|line| line.to_ascii_lowercase().contains("begin time (s)"));
+    if is_raven { from_raven(&name, &text) } else { from_audacity(&name, &text) }
+}
+
+/// The lane whose key the file's name begins with, or that begins with it; else the first.
+fn lane_for(path: &Path, lanes: &[LaneInfo]) -> Option<StreamKey> {
+    let stem = key_of(path, 0).as_str().to_owned();
+    let keys = || lanes.iter().map(|lane| &lane.record.key);
+    keys().find(|key| stem.starts_with(key.as_str()) || key.as_str().starts_with(&stem)).or(keys().next()).cloned()
+}
+
+/// The file's name as a key: what a key cannot hold is a hyphen.
+fn key_of(path: &Path, index: usize) -> StreamKey {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    let key: String = stem.chars().map(fits).take(48).collect();
+    let spare = || format!("lane-{}", index + 1).parse().expect("letters, a hyphen and digits are a key");
+    if key.chars().all(|c| c == '-') { spare() } else { key.parse().unwrap_or_else(|_| spare()) }
+}
+
+fn write_session(sounds: &[&PathBuf], out: &Path) -> Result<(usize, u64)> {
+    let changed = |path: &PathBuf| fs::metadata(path).and_then(|data| data.modified()).ok();
+    let start = sounds.iter().filter_map(|path| changed(path)).min().unwrap_or_else(SystemTime::now);
+    let zero_unix_nanos = start.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let program = ProgramRecord { program: format!("seseragi {} import", env!("CARGO_PKG_VERSION")), part: 1 };
+    let mut damaged_blocks = 0;
+    write_whole(out, |file| {
+        let io = |error: std::io::Error| Error::io(format_args!("cannot write {}", out.display()), &error);
+        let mut writer = SessionWriter::new(&program, zero_unix_nanos)?;
+        let mut keys: Vec<StreamKey> = Vec::new();
+        for (index, path) in sounds.iter().enumerate() {
+            let mut key = key_of(path, index);
+            for number in 2.. {
+                if !keys.contains(&key) {
+                    break;
+                }
+                key = format!("{}-{number}", key_of(path, index)).parse()?;
+            }
+            keys.push(key.clone());
+            let mut decoder = Decoder::open(path)?;
+            let (rate, channels) = (decoder.sample_rate_hz(), decoder.channels());
+            let lane = writer.add_lane(LaneRecord {
+                key,
+                name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                source: format!("file:{}", path.file_name().unwrap_or_default().to_string_lossy()),
+                sample_rate_hz: rate,
+                bit_depth: 16,
+                zero_unix_nanos,
+                stft: StftConfig::default(),
+            })?;
+            let mut converter = Converter::new(rate, rate, channels, ChannelChoice::Mix, 0.0)?;
+            let (mut block, mut samples, mut at, mut second) = (Vec::new(), Vec::new(), 0, 0);
+            let mut is_over = false;
+            while !is_over {
+                block.clear();
+                samples.clear();
+                if decoder.next_block(&mut block)? {
+                    converter.convert(&block, &mut samples);
+                } else {
+                    is_over = true;
+                    converter.finish(&mut samples);
+                }
+                writer.sound(lane, at, &samples)?;
+                at += samples.len() as u64;
+                // A chunk a second, as in a recording, so that any place is found at once.
+                if at / u64::from(rate) > second {
+                    second = at / u64::from(rate);
+                    writer.cut()?;
+                    file.write_all(&writer.take_bytes()).map_err(io)?;
+                }
+            }
+            damaged_blocks += decoder.damaged_blocks();
+        }
+        file.write_all(&writer.finish()?).map_err(io)
+    })?;
+    Ok((sounds.len(), damaged_blocks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::export::{Stretch, from_memory, to_audacity, write_wav};
+
+    fn wav(path: &Path, rate: u32, samples: &[i16]) {
+        let mut read = from_memory(samples);
+        write_wav(path, &mut Stretch { sample_rate_hz: rate, range: 0..samples.len() as u64, read: &mut read })
+            .unwrap();
+    }
+
+    #[test]
+    fn sound_files_and_labels_become_a_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let sound: Vec<i16> = (0..50_000u32).map(|i| (i.wrapping_mul(40_503) >> 3) as i16).collect();
+        wav(&at("wren 1.wav"), 8_000, &sound);
+        wav(&at("robin.wav"), 48_000, &sound[..30_000]);
+        let label = Mark {
+            kind: crate::session::export::MarkKind::Label,
+            start_secs: 0.25,
+            end_secs: 0.5,
+            text: "song".into(),
+            score: None,
+            band_hz: Some([500.0, 900.0]),
+        };
+        fs::write(at("robin.txt"), to_audacity(&[label])).unwrap();
+        let out = at("garden.mcap");
+        let files = ["wren 1.wav", "robin.wav", "robin.txt"].map(at);
+        let imported = import(&files, &out).unwrap();
+        assert_eq!(imported, Imported { lanes: 2, labels: 1, damaged_blocks: 0 });
+        let session = SessionFile::open(&out).unwrap();
+        let keys: Vec<_> = session.lanes().iter().map(|lane| lane.record.key.as_str()).collect();
+        assert_eq!(keys, ["wren-1", "robin"]);
+        for (lane, len) in [(0, 50_000), (1, 30_000)] {
+            let mut heard = Vec::new();
+            session.sound(lane, 0..len as u64, &mut heard).unwrap();
+            assert!(heard == sound[..len], "lane {lane} is bit-equal");
+            assert_eq!(session.lanes()[lane].len_samples, len as u64);
+        }
+        let labels = Annotations::open(&out).unwrap().labels().clone();
+        assert_eq!((labels[0].lane.as_str(), labels[0].band_hz), ("robin", Some([500.0, 900.0])));
+        assert_eq!(import(&files[..1], &out).unwrap_err().kind, crate::ErrorKind::Busy, "nothing is overwritten");
+        assert_eq!(import(&files[2..], &out).unwrap().labels, 1, "labels alone join the session that is there");
+    }
+
+    #[test]
+    fn what_cannot_be_read_leaves_no_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("noise.wav"), b"no sound at all").unwrap();
+        fs::write(at("bad.txt"), "no label").unwrap();
+        wav(&at("good.wav"), 8_000, &[1; 9000]);
+        for files in
+            [vec![at("good.wav"), at("noise.wav")], vec![at("good.wav"), at("bad.txt")], vec![at("missing.wav")]]
+        {
+            assert!(import(&files, &at("out.mcap")).is_err());
+            assert!(!at("out.mcap").exists() && !at("out.mcap.part").exists());
+        }
+    }
+}
