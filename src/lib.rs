@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod panel;
 pub mod recognise;
 pub mod server;
+pub mod session;
 pub mod source;
 pub mod status;
 pub mod status_file;
