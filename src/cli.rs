@@ -7,6 +7,7 @@ mod latency;
 mod learn;
 mod models;
 mod output;
+mod replay;
 mod run;
 mod transcribe;
 
@@ -83,9 +84,18 @@ Examples:
 
 Missing sound is silence in the files, so that time is kept. Labels come from the file beside the session (walk.labels.json).";
 
+const REPLAY_HELP: &str = "\
+Examples:
+  seseragi replay walk.mcap
+  seseragi replay walk.mcap --at 3600 --speed 2 --source mic     a microphone goes on above it
+  seseragi replay walk.mcap --at 12 --paused --headless --screenshot walk.png --after 3 --exit-after 4
+
+Space plays and pauses, the arrows step, Home and End go to the ends, [ and ] to the previous and next word, label or gap.
+Shift and the mouse draw a box to label.";
+
 const IMPORT_HELP: &str = "\
 Examples:
-  seseragi import dawn.flac --out dawn.mcap
+  seseragi import dawn.flac --out dawn.mcap --model digits     its words are recognised
   seseragi import left.wav right.wav left.txt --out pair.mcap
   seseragi import wrens.selections.txt --out dawn.mcap     its labels join the session";
 
@@ -121,6 +131,9 @@ enum Command {
     /// Make a session of sound files and labels
     #[command(after_help = IMPORT_HELP)]
     Import(export::ImportArgs),
+    /// Replay a session: see it, hear it, label it
+    #[command(after_help = REPLAY_HELP)]
+    Replay(Box<replay::ReplayArgs>),
     /// List the models
     Models,
     /// Measure how long sound takes from its capture to the screen
@@ -138,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Transcribe(args) => transcribe::run(&args),
         Command::Export(args) => export::run_export(&args),
         Command::Import(args) => export::run_import(&args),
+        Command::Replay(args) => args.into_options().and_then(app::run).map_err(Stop::from),
         Command::Models => models::list(),
         Command::Latency(args) => latency::run(&args),
     };
@@ -191,7 +205,8 @@ mod tests {
 
     #[test]
     fn every_example_of_the_help_is_understood() {
-        let helps = [AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP, EXPORT_HELP, IMPORT_HELP];
+        let helps =
+            [AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP, EXPORT_HELP, REPLAY_HELP, IMPORT_HELP];
         let lines = helps.iter().flat_map(|help| help.lines());
         let examples: Vec<_> = lines.filter_map(|line| line.strip_prefix("  seseragi")).collect();
         assert!(examples.len() >= 15, "{examples:?}");

@@ -25,6 +25,7 @@ use crate::{
     engine::{Engine, EngineTasks},
     models::ModelStore,
     server::Server,
+    session::replay::ReplayCommand,
     status::FrameStatus,
     status_file::StatusFile,
     train::trainer::TrainSpec,
@@ -45,6 +46,8 @@ pub struct RunOptions {
     pub status_json: Option<PathBuf>,
     /// A training run to start with.
     pub train: Option<TrainSpec>,
+    /// What to ask of the replay at the start.
+    pub replay: Vec<ReplayCommand>,
 }
 
 /// A picture to take.
@@ -79,6 +82,9 @@ pub fn run(options: RunOptions) -> Result<()> {
     let status_file = options.status_json.clone().map(|path| StatusFile::start(path, engine.clone())).transpose()?;
     if let Some(spec) = options.train.clone() {
         engine.start_training(spec)?;
+    }
+    for command in options.replay.clone() {
+        engine.replay().command(command)?;
     }
     if let Some(server) = &server {
         // Whoever closed the standard output does not want to know.

@@ -9,6 +9,7 @@ use super::{
     output::{Stop, line, note},
 };
 use crate::{
+    models::ModelStore,
     session::{
         SessionFile,
         annotate::Annotations,
@@ -113,6 +114,9 @@ pub(super) struct ImportArgs {
     /// The session to make; one that is there gets the labels
     #[arg(long, value_name = "SESSION")]
     out: PathBuf,
+    /// Recognise the words with this model
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
 }
 
 /// Writes the formats and says which files they are.
@@ -138,7 +142,8 @@ pub(super) fn run_export(args: &ExportArgs) -> Result<(), Stop> {
 
 /// Makes a session of the files.
 pub(super) fn run_import(args: &ImportArgs) -> Result<(), Stop> {
-    let imported = import(&args.files, &args.out)?;
+    let model = args.model.as_ref().map(|name| ModelStore::standard()?.load(name)).transpose()?;
+    let imported = import(&args.files, &args.out, model.as_ref())?;
     if imported.damaged_blocks > 0 {
         note(&format!("{} damaged blocks were left out", imported.damaged_blocks));
     }

@@ -64,6 +64,11 @@ impl RunArgs {
         Ok(options)
     }
 
+    /// Whether a source is named.
+    pub fn has_source(&self) -> bool {
+        !self.source.is_empty()
+    }
+
     fn over(self, mut config: Config) -> Result<RunOptions> {
         if !self.source.is_empty() {
             config.lanes = lanes(&self.source, &config.lanes)?;
@@ -76,6 +81,7 @@ impl RunArgs {
         config.train.dataset = self.train.unwrap_or(config.train.dataset);
         Ok(RunOptions {
             is_headless: self.headless,
+            replay: Vec::new(),
             train: trains.then(|| TrainSpec::from(&config.train)),
             config,
             screenshot: self.screenshot.map(|path| Screenshot { path, after: self.after }),

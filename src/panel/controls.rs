@@ -45,12 +45,14 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
                     listen(ui, language, lane, monitor, has_room, intents);
                 }
             }
+            // A session alone needs no stream.
+            None if scene.replay.is_some_and(|report| report.session.is_some()) => {}
             None => {
                 widgets::plain(ui, labels::NO_LANE.line(language), size::BODY, theme::AMBER);
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let sessions = widgets::icon(ui, "☰", 28.0, labels::SESSIONS.line(language));
+            let sessions = widgets::icon(ui, "≡", 28.0, labels::SESSIONS.line(language));
             if sessions.clicked() {
                 state.shows_sessions = !state.shows_sessions;
             }

@@ -70,7 +70,7 @@ fn transport(
 ) {
     let language = state.language;
     let line = |label: Label| label.line(language).into_owned();
-    if widgets::icon(ui, "⏮", 30.0, line(labels::PREVIOUS)).clicked() {
+    if widgets::icon(ui, "◀", 30.0, line(labels::PREVIOUS)).clicked() {
         ask(intents, ReplayCommand::Jump { is_forward: false, to: JumpTo::Anything });
     }
     let (label, weight) = match clock.is_moving(scene.now) {
@@ -80,7 +80,7 @@ fn transport(
     if widgets::button(ui, label, language, weight, 74.0).clicked() {
         ask(intents, ReplayCommand::Toggle);
     }
-    if widgets::icon(ui, "⏭", 30.0, line(labels::NEXT)).clicked() {
+    if widgets::icon(ui, "▶", 30.0, line(labels::NEXT)).clicked() {
         ask(intents, ReplayCommand::Jump { is_forward: true, to: JumpTo::Anything });
     }
     let speed = widgets::icon(ui, &format!("{}×", clock.speed()), 40.0, line(labels::PITCH_FOLLOWS));
@@ -109,7 +109,7 @@ fn transport(
     }
     let (can_undo, can_redo) = report.can_undo_redo;
     for (can, sign, label, edit) in
-        [(can_undo, "⟲", labels::UNDO, Edit::Undo), (can_redo, "⟳", labels::REDO, Edit::Redo)]
+        [(can_undo, "↺", labels::UNDO, Edit::Undo), (can_redo, "↻", labels::REDO, Edit::Redo)]
     {
         ui.add_enabled_ui(can, |ui| {
             if widgets::icon(ui, sign, 30.0, line(label)).clicked() {

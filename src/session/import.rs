@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -16,6 +17,11 @@ use super::{
 use crate::{
     Error, Result,
     dsp::stft::StftConfig,
+    recognise::{
+        card::Model,
+        online::{Online, OnlineEvent},
+        transcript::Segment,
+    },
     source::{ChannelChoice, decode::Decoder},
     stream::{Converter, StreamKey},
 };
@@ -33,12 +39,12 @@ pub struct Imported {
 
 /// Makes the session `out` of sound files, a lane each, at their own rates, and puts the labels of Audacity's label tracks and
 /// Raven's selection tables into its sidecar. Labels go to the lane that their file's name begins with, else to the first. Without
-/// any sound file the labels are added to the session that `out` already is.
+/// any sound file the labels are added to the session that `out` already is. With a `model` the words are recognised as well.
 ///
 /// # Errors
 /// [`Busy`](crate::ErrorKind::Busy) when `out` exists and there is sound; for a file that cannot be read; what the disk says. No half
 /// session is left behind.
-pub fn import(files: &[PathBuf], out: &Path) -> Result<Imported> {
+pub fn import(files: &[PathBuf], out: &Path, model: Option<&Arc<Model>>) -> Result<Imported> {
     let (labels, sounds): (Vec<&PathBuf>, Vec<&PathBuf>) = files.iter().partition(|path| is_label_file(path));
     // What cannot be read is known before anything is written.
     let tracks: Vec<(&PathBuf, Vec<Mark>)> =
@@ -48,7 +54,7 @@ pub fn import(files: &[PathBuf], out: &Path) -> Result<Imported> {
         if out.exists() {
             return Err(Error::busy(format!("{} is there already: choose another --out", out.display())));
         }
-        (imported.lanes, imported.damaged_blocks) = write_session(&sounds, out)?;
+        (imported.lanes, imported.damaged_blocks) = write_session(&sounds, out, model)?;
     }
     if tracks.is_empty() {
         return Ok(imported);
@@ -95,7 +101,7 @@ fn key_of(path: &Path, index: usize) -> StreamKey {
     if key.chars().all(|c| c == '-') { spare() } else { key.parse().unwrap_or_else(|_| spare()) }
 }
 
-fn write_session(sounds: &[&PathBuf], out: &Path) -> Result<(usize, u64)> {
+fn write_session(sounds: &[&PathBuf], out: &Path, model: Option<&Arc<Model>>) -> Result<(usize, u64)> {
     let changed = |path: &PathBuf| fs::metadata(path).and_then(|data| data.modified()).ok();
     let start = sounds.iter().filter_map(|path| changed(path)).min().unwrap_or_else(SystemTime::now);
     let zero_unix_nanos = start.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
@@ -125,6 +131,7 @@ fn write_session(sounds: &[&PathBuf], out: &Path) -> Result<(usize, u64)> {
                 zero_unix_nanos,
                 stft: StftConfig::default(),
             })?;
+            let mut words = model.map(|model| Words::new(rate, model)).transpose()?;
             let mut converter = Converter::new(rate, rate, channels, ChannelChoice::Mix, 0.0)?;
             let (mut block, mut samples, mut at, mut second) = (Vec::new(), Vec::new(), 0, 0);
             let mut is_over = false;
@@ -138,6 +145,11 @@ fn write_session(sounds: &[&PathBuf], out: &Path) -> Result<(usize, u64)> {
                     converter.finish(&mut samples);
                 }
                 writer.sound(lane, at, &samples)?;
+                if let Some(words) = &mut words {
+                    for segment in words.hear(at, &samples, is_over)? {
+                        writer.lane_record(lane, at, &segment)?;
+                    }
+                }
                 at += samples.len() as u64;
                 // A chunk a second, as in a recording, so that any place is found at once.
                 if at / u64::from(rate) > second {
@@ -151,6 +163,37 @@ fn write_session(sounds: &[&PathBuf], out: &Path) -> Result<(usize, u64)> {
         file.write_all(&writer.finish()?).map_err(io)
     })?;
     Ok((sounds.len(), damaged_blocks))
+}
+
+/// What is said in a lane.
+struct Words {
+    online: Online,
+    rate: u32,
+    events: Vec<OnlineEvent>,
+}
+
+impl Words {
+    fn new(rate: u32, model: &Arc<Model>) -> Result<Self> {
+        let (mut online, mut events) = (Online::new(rate)?, Vec::new());
+        online.swap(model.clone(), &mut events)?;
+        online.start(0, &mut events)?;
+        Ok(Self { online, rate, events })
+    }
+
+    /// The segments that these samples make final; at the end a second of silence lets the last word be heard out.
+    fn hear(&mut self, at_sample: u64, samples: &[i16], is_over: bool) -> Result<Vec<Segment>> {
+        self.online.accept(at_sample, samples, &mut self.events)?;
+        if is_over {
+            let tail = vec![0; self.rate as usize];
+            self.online.accept(at_sample + samples.len() as u64, &tail, &mut self.events)?;
+            self.online.stop(&mut self.events)?;
+        }
+        let segments = self.events.drain(..).filter_map(|event| match event {
+            OnlineEvent::Final(segment) => Some(segment),
+            OnlineEvent::Partial(_) => None,
+        });
+        Ok(segments.collect())
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +225,7 @@ mod tests {
         fs::write(at("robin.txt"), to_audacity(&[label])).unwrap();
         let out = at("garden.mcap");
         let files = ["wren 1.wav", "robin.wav", "robin.txt"].map(at);
-        let imported = import(&files, &out).unwrap();
+        let imported = import(&files, &out, None).unwrap();
         assert_eq!(imported, Imported { lanes: 2, labels: 1, damaged_blocks: 0 });
         let session = SessionFile::open(&out).unwrap();
         let keys: Vec<_> = session.lanes().iter().map(|lane| lane.record.key.as_str()).collect();
@@ -195,8 +238,8 @@ mod tests {
         }
         let labels = Annotations::open(&out).unwrap().labels().clone();
         assert_eq!((labels[0].lane.as_str(), labels[0].band_hz), ("robin", Some([500.0, 900.0])));
-        assert_eq!(import(&files[..1], &out).unwrap_err().kind, crate::ErrorKind::Busy, "nothing is overwritten");
-        assert_eq!(import(&files[2..], &out).unwrap().labels, 1, "labels alone join the session that is there");
+        assert_eq!(import(&files[..1], &out, None).unwrap_err().kind, crate::ErrorKind::Busy, "nothing is overwritten");
+        assert_eq!(import(&files[2..], &out, None).unwrap().labels, 1, "labels alone join the session that is there");
     }
 
     #[test]
@@ -209,7 +252,7 @@ mod tests {
         for files in
             [vec![at("good.wav"), at("noise.wav")], vec![at("good.wav"), at("bad.txt")], vec![at("missing.wav")]]
         {
-            assert!(import(&files, &at("out.mcap")).is_err());
+            assert!(import(&files, &at("out.mcap"), None).is_err());
             assert!(!at("out.mcap").exists() && !at("out.mcap.part").exists());
         }
     }

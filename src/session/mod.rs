@@ -2,17 +2,26 @@
 //!
 //! A file holds for each lane its sound (`foxglove.RawAudio`), records as JSON ([`records`]) and the coarse levels of its picture
 //! ([`pyramid`]). A chunk is closed and synced to disk every second; sound, records and picture lie in chunks of their own, so
-//! that an overview reads no sound. [`SessionFile`] reads them.
+//! that an overview reads no sound. [`SessionFile`] reads them, [`replay`] puts them on the screen, [`export`] and [`import`] speak with
+//! other programs, and [`annotate`] keeps what people write into them.
 
+pub mod annotate;
 mod chunks;
+mod clock;
+pub mod dataset;
+pub mod export;
+mod import;
 mod levels;
 pub mod pyramid;
 mod reader;
 pub mod records;
+pub mod replay;
 pub mod schema;
 mod writer;
 
 pub use chunks::Damage;
+pub use clock::SessionClock;
+pub use import::{Imported, import};
 pub use levels::{Overview, level_for};
 pub use reader::{ALL, LaneInfo, SessionFile};
 pub use writer::SessionWriter;

@@ -100,6 +100,7 @@ fn app() -> (App, tempfile::TempDir) {
         exit_after: None,
         status_json: None,
         train: None,
+        replay: Vec::new(),
     };
     (offscreen_app(&options, engine, tasks), home)
 }

@@ -16,6 +16,7 @@ mod microphone_scenarios;
 mod monitor;
 mod program;
 mod pulse;
+mod replay;
 mod scenarios;
 mod sse;
 #[cfg(target_os = "linux")]

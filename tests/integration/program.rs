@@ -130,7 +130,11 @@ impl Program {
     }
 
     pub fn stream_entity(&mut self) -> Entity {
-        self.app.world_mut().query_filtered::<Entity, With<Stream>>().single(self.app.world()).unwrap()
+        self.app
+            .world_mut()
+            .query_filtered::<Entity, (With<Stream>, With<Connection>)>()
+            .single(self.app.world())
+            .unwrap()
     }
 
     pub fn states(&mut self) -> Vec<ConnectionState> {

@@ -140,6 +140,10 @@ impl Fake {
             curve: &self.curve,
             monitor: Some(&self.monitor),
             status: Some(&self.status),
+            replay: None,
+            selection: None,
+            span_secs: 10.0,
+            now: std::time::Instant::now(),
             is_live: self.is_live,
         })
     }

@@ -66,7 +66,12 @@ mod tests {
         let mut read = from_memory(&sound);
         let mut stretch = Stretch { sample_rate_hz: 48_000, range: 1000..210_000, read: &mut read };
         let mut heard = Vec::new();
-        stretch.each(|piece| Ok(heard.extend_from_slice(piece))).unwrap();
+        stretch
+            .each(|piece| {
+                heard.extend_from_slice(piece);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(heard.len() as u64, stretch.samples());
         assert_eq!(heard[..199_000], sound[1000..]);
         assert!(heard[199_000..].iter().all(|&sample| sample == 0), "time is kept where nothing is");

@@ -63,7 +63,7 @@ mod tests {
         let text = to_vtt(&examples());
         assert!(text.starts_with("WEBVTT\n\n1\n00:00:00.250 --> 00:00:01.125\n"), "{text}");
         assert!(text.contains("川の音 \"brook\", &lt;deep&gt; &amp; wide\n"));
-        assert_eq!(vtt_time(36_061.0506), "10:01:01.051");
+        assert_eq!(vtt_time(36_061.051), "10:01:01.051");
     }
 
     #[test]
