@@ -25,6 +25,7 @@ pub mod stream;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod welcome;
 
 pub use error::{Error, ErrorKind, Result};
 pub use text::Text;
