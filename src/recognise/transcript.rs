@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Text;
 
 /// One recognised word. Times are on the stream's clock.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Token {
     /// The word.
     pub token: Text,
@@ -21,7 +21,7 @@ pub struct Token {
 }
 
 /// Tokens between two endpoints; final.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Segment {
     /// The words, separated by blanks.
     pub text: String,
