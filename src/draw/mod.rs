@@ -33,7 +33,7 @@ use crate::{
     app::{Draw, FrameClock},
     config::WindowConfig,
     session::replay::mirror::Playhead,
-    stream::{Stream, Waveform},
+    stream::{LaneInfo, Stream, Waveform},
 };
 use lanes::{Lane, Lanes};
 use plot::{PlotFrame, UploadStats};
@@ -80,7 +80,7 @@ fn draw_upload_count(frame: Res<PlotFrame>, mut clock: ResMut<FrameClock>) {
 /// Lays out the lanes and lets their clocks run.
 #[allow(clippy::too_many_arguments)]
 fn draw_lanes(
-    streams: Query<(Entity, &Stream, &Waveform, Option<&Playhead>)>,
+    streams: Query<(Entity, &Stream, &LaneInfo, &Waveform, Option<&Playhead>)>,
     cameras: Query<(&Camera, Option<&EguiOutput>), With<Camera2d>>,
     area: Res<PlotArea>,
     time: Res<Time<Real>>,
@@ -107,14 +107,13 @@ fn draw_lanes(
     let elapsed_secs = last.map(|last| time.elapsed().saturating_sub(last).as_secs_f64()).unwrap_or(0.0);
     *last = Some(time.elapsed());
     let mut sorted: Vec<_> = streams.iter().collect();
-    // Live lanes above, those of a session below in its own order.
-    let order = |playhead: Option<&Playhead>| playhead.map(|playhead| playhead.lane);
-    sorted.sort_by(|(_, a, _, x), (_, b, _, y)| order(*x).cmp(&order(*y)).then(a.key.cmp(&b.key)));
+    // Live lanes above, those of a session below; each in their own order.
+    sorted.sort_by_key(|(.., info, _, playhead)| (playhead.is_some(), info.order));
     let now = time.last_update().unwrap_or_else(std::time::Instant::now);
     view.keep(|entity| streams.contains(entity));
     let places = lanes::stack(area, sorted.len());
     lanes.lanes.clear();
-    for (at, (entity, stream, waveform, playhead)) in sorted.into_iter().enumerate() {
+    for (at, (entity, stream, info, waveform, playhead)) in sorted.into_iter().enumerate() {
         let rate = f64::from(stream.sample_rate_hz);
         let kept = waveform.history().range(0);
         if playhead.is_none() {
@@ -126,7 +125,7 @@ fn draw_lanes(
         let right_secs = cursor_secs.map_or_else(|| view.right_secs(entity), |cursor| cursor + 0.5 * view.span_secs);
         lanes.lanes.push(Lane {
             entity,
-            name: stream.key.to_string(),
+            name: info.name.to_string(),
             sample_rate_hz: stream.sample_rate_hz,
             left_secs: right_secs - view.span_secs,
             right_secs,

@@ -20,7 +20,7 @@ use seseragi::{
         replay::{self, ReplayCommand, mirror::Playhead},
     },
     stream::{Spectrogram, Stream, StreamView},
-    task::TaskRegistry,
+    task::{TaskRegistry, spawn_thread},
 };
 
 use crate::{fixture::wait_for, program::Program, pulse::with_server};
@@ -156,7 +156,7 @@ fn what_is_heard_is_what_the_cursor_points_at() {
             .spawn()
             .unwrap();
         let mut pipe = recorder.stdout.take().unwrap();
-        let listener = std::thread::spawn(move || {
+        let listen = move || {
             let (mut captured, mut block) = (Captured { samples: Vec::new(), lumps: Vec::new() }, [0u8; 4096]);
             let mut odd = Vec::new();
             while let Ok(read @ 1..) = pipe.read(&mut block) {
@@ -169,7 +169,8 @@ fn what_is_heard_is_what_the_cursor_points_at() {
                 captured.lumps.push((captured.samples.len(), Instant::now()));
             }
             captured
-        });
+        };
+        let listener = spawn_thread("listener", listen).unwrap();
         let (links, tasks) = (LinkRegistry::default(), TaskRegistry::default());
         let (replay, task) = replay::spawn(home.path().to_owned(), 0.0, EventHub::default(), &links, &tasks).unwrap();
         replay.command(ReplayCommand::Open(path)).unwrap();

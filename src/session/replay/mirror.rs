@@ -8,7 +8,7 @@ use super::{OpenSession, PlayClock, ReplayIntent, ReplayReport, Window};
 use crate::{
     engine::Engine,
     event::Event,
-    stream::{Gaps, IntentSystems, LaneTranscript, Level, ReceiveSystems, Spectrogram, Stream, Waveform},
+    stream::{Gaps, IntentSystems, LaneInfo, LaneTranscript, Level, ReceiveSystems, Spectrogram, Stream, Waveform},
 };
 
 /// The job that replays. Its task is a component of this entity: dropping it ends the replay.
@@ -72,6 +72,7 @@ fn receive_session(
             let playhead = Playhead { lane, clock: clock.clone(), offset_secs: session.offsets_secs[lane] };
             commands.spawn((
                 Stream { key: info.record.key.clone(), sample_rate_hz: info.record.sample_rate_hz },
+                LaneInfo { name: info.record.name.as_str().into(), order: lane, is_muted: false },
                 spectrogram(session, lane, &window),
                 Waveform::of(window.sound.clone(), window.sound_joined),
                 Level { dbfs: window.level_at(info, 0.0), is_silent: false, gain_db: 0.0 },
