@@ -123,7 +123,8 @@ impl Engine {
             crate::recognise::service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
         let (trainer, train_task) =
             crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
-        let sessions = crate::config::data_dir()?.join("sessions");
+        // Where there is no home there are no sessions to list; one can still be opened by its path.
+        let sessions = crate::config::data_dir().unwrap_or_default().join("sessions");
         let (replay, replay_task) = replay::spawn(sessions, config.monitor.volume_db, events.clone(), &links, &tasks)?;
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, ARRIVALS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;

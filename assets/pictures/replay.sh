@@ -7,6 +7,8 @@ program=${1:-seseragi}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$program" import "$here/../demo/demo.flac" --out "$work/brook.mcap" --model digits
-printf '22.6\t24.1\tbird\n\\\t2200\t6200\n27.3\t28.6\tbell\n\\\t700\t4200\n' > "$work/labels.txt"
+printf '26.75\t28.5\tbell\n\\\t180\t3400\n31.95\t32.7\tbird\n\\\t1900\t6000\n' > "$work/labels.txt"
 "$program" import "$work/labels.txt" --out "$work/brook.mcap"
-"$program" replay "$work/brook.mcap" --at 25 --paused --mute --headless --screenshot "$here/replay.png" --after 6 --exit-after 9
+echo '(window: (width: 1440, height: 960))' > "$work/config.ron"
+"$program" replay "$work/brook.mcap" --config "$work/config.ron" --source demo --at 29.4 --paused --mute --headless \
+    --screenshot "$here/replay.png" --after 9 --exit-after 12

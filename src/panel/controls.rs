@@ -46,7 +46,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
                 }
             }
             // A session alone needs no stream.
-            None if scene.replay.is_some_and(|report| report.session.is_some()) => {}
+            None if scene.has_session() => {}
             None => {
                 widgets::plain(ui, labels::NO_LANE.line(language), size::BODY, theme::AMBER);
             }

@@ -38,7 +38,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
                 refreshes |= column(ui, state, scene, intents);
             },
         );
-        if scene.replay.is_some_and(|report| report.session.is_some()) {
+        if scene.has_session() {
             Panel::bottom("replay")
                 .frame(replay::frame())
                 .exact_size(replay::HEIGHT + 18.0)
@@ -67,10 +67,12 @@ fn column(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Vec<
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         ui.spacing_mut().item_spacing = vec2(8.0, GAP);
         let top = ui.cursor().top();
-        widgets::card(ui, |ui| match scene.lane(state) {
-            Some(lane) => recognition::show(ui, state, lane, scene, words, intents),
-            None => widgets::empty(ui, labels::NO_LANE, state.language, 120.0),
-        });
+        match scene.lane(state) {
+            Some(lane) => widgets::card(ui, |ui| recognition::show(ui, state, lane, scene, words, intents)),
+            // A session alone needs no stream.
+            None if scene.has_session() => {}
+            None => widgets::card(ui, |ui| widgets::empty(ui, labels::NO_LANE, state.language, 120.0)),
+        }
         let used = ui.cursor().top() - top;
         let models_height = models::height(rows) + widgets::CARD_MARGIN * 2.0 + GAP;
         let height = room - used - models_height - widgets::CARD_MARGIN * 2.0 - GAP;

@@ -175,6 +175,11 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
+    /// Whether a session is open.
+    pub fn has_session(&self) -> bool {
+        self.replay.is_some_and(|report| report.session.is_some())
+    }
+
     /// The stream that the controls steer: the chosen one, else the first.
     pub fn lane(&self, state: &PanelState) -> Option<&'a LaneView<'a>> {
         let chosen = state.lane.as_ref().and_then(|key| self.lanes.iter().find(|lane| lane.key == key));

@@ -219,7 +219,7 @@ pub(crate) fn connect(app: &mut App, engine: Engine, tasks: EngineTasks) {
     app.insert_resource(Arrivals(arrived)).insert_resource(engine.clone());
     crate::recognise::mirror::connect(app, &engine, recognise_task);
     crate::train::mirror::connect(app, &engine, train_task);
-    crate::session::replay::mirror::connect(app, &engine, replay_task);
+    crate::session::replay::mirror::connect(app, replay_task);
 }
 
 fn receive_arrivals(arrivals: Res<Arrivals>, engine: Res<Engine>, mut commands: Commands) {

@@ -45,9 +45,9 @@ pub(crate) fn plugin(app: &mut App) {
         .add_systems(Update, apply_intents.in_set(IntentSystems));
 }
 
-/// Hands the job to the app.
-pub(crate) fn connect(app: &mut App, engine: &Engine, task: Task<()>) {
-    app.insert_resource(ReplayMirror(engine.replay().report()));
+/// Hands the job to the app. What it has open already is seen in the first turn.
+pub(crate) fn connect(app: &mut App, task: Task<()>) {
+    app.insert_resource(ReplayMirror(Arc::default()));
     app.world_mut().spawn(Replay { _task: task });
 }
 

@@ -49,6 +49,8 @@ pub struct Player {
     report: Latest<ReplayReport>,
     events: EventHub,
     voice: ReplayVoice,
+    /// Why nothing was heard when it was last looked at.
+    unheard: Option<Error>,
     folder: PathBuf,
     open: Option<Open>,
     shown: ReplayReport,
@@ -95,7 +97,7 @@ impl Player {
         voice: ReplayVoice,
     ) -> Self {
         let shown = ReplayReport { is_audible: true, ..ReplayReport::default() };
-        Self { commands, report, events, voice, folder, open: None, shown, results: bounded(COMMANDS) }
+        Self { commands, report, events, voice, unheard: None, folder, open: None, shown, results: bounded(COMMANDS) }
     }
 
     fn apply(&mut self, command: ReplayCommand, now: Instant) -> Result<()> {
@@ -174,6 +176,13 @@ impl Job for Player {
             self.voice.set(None, now);
         }
         self.voice.set_on(self.open.is_some() && self.shown.is_audible);
+        let unheard = self.voice.notice();
+        if unheard != self.unheard {
+            is_changed = true;
+            self.unheard.clone_from(&unheard);
+            // Without a loudspeaker it is still seen.
+            self.shown.notice = unheard.map(Err);
+        }
         if is_changed {
             self.report.publish(self.shown.clone());
         }
