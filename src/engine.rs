@@ -198,6 +198,7 @@ impl Engine {
             TrainingIntent::Pause => trainer.pause(),
             TrainingIntent::Resume => trainer.resume(),
             TrainingIntent::Stop => trainer.stop(),
+            TrainingIntent::Throttle(throttle) => trainer.throttle(throttle).map(drop),
         }
     }
 
@@ -296,5 +297,6 @@ fn training_status(progress: &Progress) -> Option<TrainingStatus> {
         eta_secs: progress.eta_secs,
         updates: progress.updates,
         longest_pause_secs: progress.longest_pause_secs,
+        throttle: progress.throttle,
     })
 }

@@ -8,7 +8,7 @@ use crate::{
     recognise::transcript::Token,
     stream::{ConnectionState, Gap, StreamKey, Transition},
     task::TaskStatus,
-    train::progress::Phase,
+    train::{progress::Phase, throttle::Throttle},
 };
 
 /// How everything stands.
@@ -102,6 +102,8 @@ pub struct TrainingStatus {
     pub updates: u64,
     /// The longest time between two updates while running, seconds.
     pub longest_pause_secs: f64,
+    /// What it may take of the machine.
+    pub throttle: Throttle,
 }
 
 /// What is drawn.
