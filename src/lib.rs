@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod panel;
 pub mod recognise;
 pub mod server;
+pub mod session;
 pub mod source;
 pub mod status;
 pub mod status_file;
@@ -25,6 +26,7 @@ pub mod stream;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod welcome;
 
 pub use error::{Error, ErrorKind, Result};
 pub use text::Text;

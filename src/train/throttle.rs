@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Error, Result};
 
@@ -16,7 +17,7 @@ const LONGEST_REST: Duration = Duration::from_secs(2);
 const MOST_THREADS: usize = 64;
 
 /// What the trainer may take. It may change at any time, between two steps, and changes no bit of what is learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
     /// Threads to compute on, 1 to 64.
