@@ -168,9 +168,9 @@ labels! {
     /// What the keys do.
     KEY_SESSIONS: "セッション一覧", "Sessions";
     /// What the keys do.
-    KEY_SPACE: "再生・一時停止、画面の静止", "Play or pause a replay, freeze a live picture";
+    KEY_SPACE: "再生／画面の静止", "Play, or freeze the picture";
     /// What the keys do.
-    KEY_JUMP: "前・次の言葉、ラベル、欠落", "Previous, next word, label or gap";
+    KEY_JUMP: "前・次の言葉など", "Previous, next word or label";
     /// What the keys do.
     KEY_BOX: "再生中の音に枠を描く", "Draw a box over a replay";
     /// Nothing was trained yet.
