@@ -1,5 +1,6 @@
 //! Tests of the whole program: one binary, because each links all of it.
 
+mod browser;
 mod cli;
 mod client;
 #[cfg(target_os = "linux")]
@@ -13,9 +14,11 @@ mod load;
 mod microphone;
 mod microphone_scenarios;
 mod monitor;
+mod page;
 mod program;
 mod pulse;
 mod scenarios;
+mod screen;
 mod sse;
 #[cfg(target_os = "linux")]
 mod window;

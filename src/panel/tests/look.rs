@@ -25,7 +25,7 @@ fn scenes() -> Vec<(&'static str, Fake)> {
     paused.lanes[0].is_recognised = false;
     paused.lanes[0].connection = ConnectionState::Stalled;
     paused.progress.phase = Phase::Paused;
-    vec![("quiet", Fake::quiet()), ("busy", Fake::busy()), ("lost", lost), ("silent", silent), ("paused", paused)]
+    vec![("quiet", Fake::quiet()), ("busy", Fake::busy()), ("lost", lost), ("silent", silent), ("paused", paused), ("crowd", Fake::crowd())]
 }
 
 /// Calls `check` for every scene, language and size, and fails with all that it finds wrong.
@@ -75,9 +75,11 @@ fn no_text_is_cut_outside_or_on_another() {
 fn the_windows_over_the_picture_hold_their_text() {
     for_all(|stage| {
         let mut wrong = BTreeSet::new();
-        for window in ["status", "keys"] {
+        for window in ["status", "keys", "lanes", "invitation"] {
             stage.state.shows_status = window == "status";
             stage.state.shows_keys = window == "keys";
+            stage.state.shows_lanes = window == "lanes";
+            stage.state.shows_invitation = window == "invitation";
             // They fade in and find their size.
             let mut seen = Vec::new();
             for _ in 0..30 {
