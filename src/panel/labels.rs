@@ -250,7 +250,7 @@ labels! {
     /// Lanes.
     KEY_LANES: "レーンの管理", "name, mute, move, remove lanes";
     /// Invitation.
-    KEY_INVITATION: "電話で参加するためのコード", "the code that lets phones join";
+    KEY_INVITATION: "参加用コード", "the code for phones";
     /// Choose a lane.
     KEY_LANE: "ストリームを選ぶ", "choose a stream";
     /// Close what is open.

@@ -13,7 +13,7 @@ use crate::{
     stream::{MAX_NAME, MAX_STREAMS, StreamCommand, StreamKey},
 };
 
-const WIDTH: f32 = 700.0;
+const WIDTH: f32 = 880.0;
 const ROW: f32 = 32.0;
 const NAME: f32 = 190.0;
 

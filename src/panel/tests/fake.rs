@@ -14,6 +14,9 @@ use crate::{
     train::progress::{LossPoint, Phase, Progress},
 };
 
+/// A name as long as one may be.
+pub const LONG_NAME: &str = "はるか と みんなの とても ながい なまえ でも だいじょうぶ です よ";
+
 /// What a lane is made of.
 pub struct FakeLane {
     pub key: StreamKey,
@@ -131,7 +134,7 @@ impl Fake {
         let mut fake = Self::busy();
         let lane = |i: usize| FakeLane {
             key: format!("phone-{i:02}").parse().unwrap(),
-            name: if i % 2 == 0 { "はるか と みんなの とても ながい なまえ でも だいじょうぶ" } else { "Aki" },
+            name: if i % 2 == 0 { LONG_NAME } else { "Aki" },
             is_muted: i % 3 == 0,
             source: "whip".to_owned(),
             connection: ConnectionState::Connected,
