@@ -8,7 +8,7 @@ use crate::{
     recognise::transcript::Token,
     stream::{ConnectionState, Gap, StreamKey, Transition},
     task::TaskStatus,
-    train::progress::Phase,
+    train::progress::{Phase, Progress},
 };
 
 /// How everything stands.
@@ -22,7 +22,7 @@ pub struct Status {
     pub is_training: bool,
     /// Whether a connected stream is being recognised.
     pub realtime_running: bool,
-    /// Every stream, in the order of their keys.
+    /// Every stream, in their order on the screen.
     pub streams: Vec<StreamStatus>,
     /// The training run, while there is or was one.
     pub training: Option<TrainingStatus>,
@@ -37,8 +37,14 @@ pub struct Status {
 /// How one stream stands.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamStatus {
-    /// Its name.
+    /// Its key, which it keeps.
     pub key: StreamKey,
+    /// What it is called on the screen.
+    pub name: Text,
+    /// Its place on the screen, counted from 0 at the top.
+    pub order: usize,
+    /// Whether what arrives is kept from everybody.
+    pub is_muted: bool,
     /// What fills it.
     pub source: String,
     /// How it stands with its source.
@@ -115,4 +121,27 @@ pub struct FrameStatus {
     pub p99_millis: f64,
     /// Bytes of columns and peaks sent to the GPU for the last frame.
     pub uploaded_bytes: u64,
+}
+
+impl TrainingStatus {
+    /// How the training stands, if there is or was a run.
+    pub fn of(progress: &Progress) -> Option<Self> {
+        if progress.phase == Phase::Idle {
+            return None;
+        }
+        Some(Self {
+            run: progress.run.clone(),
+            phase: progress.phase,
+            epoch: progress.epoch,
+            epochs: progress.epochs,
+            step: progress.step,
+            steps: progress.steps,
+            loss: progress.loss,
+            learning_rate: progress.learning_rate,
+            examples_per_sec: progress.examples_per_sec,
+            eta_secs: progress.eta_secs,
+            updates: progress.updates,
+            longest_pause_secs: progress.longest_pause_secs,
+        })
+    }
 }

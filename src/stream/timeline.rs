@@ -17,6 +17,10 @@ pub enum GapCause {
     Lost,
     /// The stream was switched to another source.
     Switch,
+    /// The lane was muted: sound arrived, and nobody got it.
+    Muted,
+    /// Packets were lost on the way, more of them than can be concealed.
+    Network,
 }
 
 /// A stretch of the stream for which no sound arrived. The clock runs on through it and its samples are zeros.
