@@ -2,7 +2,7 @@
 //!
 //! A *stream* is an ECS entity that outlives every UI tick. Capture, analysis, recognition and training run on their own
 //! clocks; a drawn frame may read connection state and send intents, nothing else. `ARCHITECTURE.md` has the map.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod app;
 pub mod cli;
@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod panel;
 pub mod recognise;
 pub mod server;
+pub mod session;
 pub mod source;
 pub mod status;
 pub mod status_file;
@@ -25,6 +26,7 @@ pub mod stream;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod welcome;
 
 pub use error::{Error, ErrorKind, Result};
 pub use text::Text;

@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::model::{ModelConfig, Network};
+use super::weights;
 use crate::dsp::mel::FeatureConfig;
 use crate::{Error, Result};
 
@@ -174,7 +175,7 @@ impl Model {
         }
         let mut network = card.model.init(&Device::flex())?;
         let result = network
-            .load_from(&mut SafetensorsStore::from_bytes(Some(weights)))
+            .load_from(&mut SafetensorsStore::from_bytes(Some(weights::upgraded(weights))))
             .map_err(|e| fail(format!("they do not fit the card: {e}")))?;
         if !result.is_success() {
             return Err(fail(format!("they do not fit the card: {result}")));

@@ -2,6 +2,7 @@
 
 pub mod card;
 pub mod decoder;
+pub mod fused;
 mod lane_features;
 pub mod lanes;
 pub mod layer;
@@ -12,3 +13,4 @@ pub mod pool;
 pub mod service;
 pub mod transcribe;
 pub mod transcript;
+pub mod weights;

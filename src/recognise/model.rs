@@ -4,7 +4,6 @@
 //! classification (Graves et al. 2006). Class 0 is the blank, class `i + 1` is token `i`.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +85,7 @@ impl ModelConfig {
         Ok(Network {
             front: CausalConv::new(self.bands * self.stride, self.channels, self.front_kernel, 1, device),
             blocks: self.dilations.iter().map(block).collect(),
-            head: LinearConfig::new(self.channels, self.classes()).init(device),
+            head: CausalConv::pointwise(self.channels, self.classes(), device),
             bands: self.bands,
             stride: self.stride,
         })
@@ -98,7 +97,7 @@ impl ModelConfig {
 pub struct Network {
     front: CausalConv,
     blocks: Vec<Block>,
-    head: Linear,
+    head: CausalConv,
     bands: usize,
     stride: usize,
 }
@@ -116,13 +115,16 @@ impl Network {
     /// Whole feature sequences `[batch, time, bands]` give logits `[batch, time / stride, classes]`; what does not fill
     /// the last encoder frame is left out. Before its start, a sequence is taken to have been zeros.
     pub fn forward(&self, features: Tensor<3>) -> Tensor<3> {
-        let mut pasts = self.silent_pasts(features.dims()[0], &features.device());
-        self.advance(features, &mut pasts)
+        self.advance(features, None)
     }
 
     /// The state of a lane that has heard nothing yet.
     pub fn online_state(&self) -> OnlineState {
-        OnlineState { pending: Vec::new(), pasts: self.silent_pasts(1, &self.head.weight.device()) }
+        let device = self.head.device();
+        let zeros = |len: usize, channels: usize| Tensor::<3>::zeros([1, len, channels], &device);
+        let front = zeros(self.front.past_len(), self.front.from());
+        let blocks = self.blocks.iter().map(|block| zeros(block.past_len(), self.head.from()));
+        OnlineState { pending: Vec::new(), pasts: std::iter::once(front).chain(blocks).collect() }
     }
 
     /// Goes on from `state` with feature frames `[frames, bands]`, any number of them, and appends the logits of the
@@ -140,32 +142,25 @@ impl Network {
         }
         let left_over = state.pending.split_off(time * self.bands);
         let block = std::mem::replace(&mut state.pending, left_over);
-        let device = self.head.weight.device();
-        let features = Tensor::<3>::from_data(TensorData::new(block, [1, time, self.bands]), &device);
-        let block_logits = self.advance(features, &mut state.pasts).into_data().try_to_vec::<f32>();
+        let features = Tensor::<3>::from_data(TensorData::new(block, [1, time, self.bands]), &self.head.device());
+        let block_logits = self.advance(features, Some(&mut state.pasts)).into_data().try_to_vec::<f32>();
         logits.extend(block_logits.map_err(|e| Error::internal(format!("cannot read the network's outputs: {e:?}")))?);
         Ok(())
     }
 
-    fn advance(&self, features: Tensor<3>, pasts: &mut [Tensor<3>]) -> Tensor<3> {
+    /// `pasts` are those of the front convolution and of each block; without them there was silence before.
+    fn advance(&self, features: Tensor<3>, pasts: Option<&mut [Tensor<3>]>) -> Tensor<3> {
         let [batch, time, bands] = features.dims();
         let frames = time / self.stride;
         let features = features.narrow(1, 0, frames * self.stride); // [batch, frames · stride, bands]
         let x = features.reshape([batch, frames, self.stride * bands]); // [batch, frames, stride · bands]
-        let (mut x, next) = self.front.forward(x, pasts[0].clone()); // [batch, frames, channels]
-        pasts[0] = next;
-        for (block, past) in self.blocks.iter().zip(&mut pasts[1..]) {
-            let (y, next) = block.forward(x, past.clone()); // [batch, frames, channels]
-            (x, *past) = (y, next);
+        let mut pasts = pasts.map(|pasts| pasts.iter_mut());
+        let mut next_past = || pasts.as_mut().and_then(Iterator::next);
+        let mut x = self.front.forward(x, next_past()); // [batch, frames, channels]
+        for block in &self.blocks {
+            x = block.forward(x, next_past()); // [batch, frames, channels]
         }
-        self.head.forward(x) // [batch, frames, classes]
-    }
-
-    fn silent_pasts(&self, batch: usize, device: &Device) -> Vec<Tensor<3>> {
-        let channels = self.head.weight.dims()[0];
-        let zeros = |len: usize, channels: usize| Tensor::<3>::zeros([batch, len, channels], device);
-        let front = zeros(self.front.past_len(), self.stride * self.bands);
-        std::iter::once(front).chain(self.blocks.iter().map(|block| zeros(block.past_len(), channels))).collect()
+        self.head.forward(x, None) // [batch, frames, classes]
     }
 }
 

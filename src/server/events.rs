@@ -13,6 +13,8 @@ use axum::{
 use futures_lite::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Shared, api::known_stream, error::ApiError};
 use crate::{event::EventHub, stream::StreamKey};
@@ -26,17 +28,28 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Events taken out of the ring at once.
 const BATCH: usize = 64;
 
-/// Which events are wanted.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    /// Only those about this stream.
-    stream: Option<String>,
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(listen))
 }
 
-/// `GET /api/events`: every event from now on, or from the one after `Last-Event-ID`. What was forgotten meanwhile comes as
+/// Which events are wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Only those about this stream.
+    stream: Option<String>,
+    /// The token, where no header can be sent; the guard has looked at it.
+    #[expect(dead_code, reason = "named, so that it is not refused as unknown")]
+    token: Option<String>,
+}
+
+/// Every event from now on, or from the one after `Last-Event-ID`. What was forgotten meanwhile comes as
 /// an event named `missed` with `{"missed": COUNT}`.
-pub(super) async fn listen(
+#[utoipa::path(
+    get, path = "/api/events", tag = "events", params(Wanted, ("Last-Event-ID" = Option<u64>, Header)),
+    responses((status = 200, description = "Records as /protocol has them.", content_type = "text/event-stream", body = String))
+)]
+async fn listen(
     State(shared): State<Shared>,
     headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,

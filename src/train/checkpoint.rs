@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::{AdamW, Parameters, Values};
 use super::spec::TrainSpec;
+use crate::recognise::weights;
 use crate::{Error, Result};
 
 /// Version of the form that this program writes; every earlier one must stay readable.
@@ -86,7 +87,7 @@ impl Checkpoint {
     /// Reads the checkpoint at `path`; `None` when there is none.
     pub fn load(path: &Path) -> Result<Option<Self>> {
         match fs::read(path) {
-            Ok(bytes) => Self::from_bytes(&bytes).map(Some).map_err(|error| {
+            Ok(bytes) => Self::from_bytes(&weights::upgraded(bytes)).map(Some).map_err(|error| {
                 let message = format!("the checkpoint {}: {}; start afresh without it", path.display(), error.message);
                 Error::new(error.kind, message)
             }),
