@@ -74,7 +74,9 @@ fn row(ui: &mut Ui, state: &mut PanelState, lane: &LaneView, place: usize, count
                     intents.push(command(lane, StreamCommand::Remove));
                 }
             }
-            for (sign, label, to) in [("↓", labels::MOVE_DOWN, place + 1), ("↑", labels::MOVE_UP, place.wrapping_sub(1))] {
+            for (sign, label, to) in
+                [("↓", labels::MOVE_DOWN, place + 1), ("↑", labels::MOVE_UP, place.wrapping_sub(1))]
+            {
                 ui.add_enabled_ui(to < count, |ui| {
                     if widgets::icon(ui, sign, 24.0, label.line(language)).clicked() {
                         intents.push(command(lane, StreamCommand::MoveTo(to)));

@@ -90,7 +90,11 @@ impl Stage {
     }
 
     fn until_words(&mut self, page: &str, count: usize) {
-        self.until(page, "words", &format!("document.getElementById('finals').textContent.split(' ').length >= {count}"));
+        self.until(
+            page,
+            "words",
+            &format!("document.getElementById('finals').textContent.split(' ').length >= {count}"),
+        );
     }
 
     /// What the page's display of the training says: steps shown so far, and its longest pause.
@@ -324,12 +328,25 @@ fn the_machine_of_the_page_backs_off_and_never_asks_twice() {
         return log;
     })";
     let expected = [
-        "asking ask", "asking", "opening publish", // one question, one offer
-        "waiting drop", "waiting", "opening publish", // 250 ms after the first failure
-        "full drop", "full", "opening publish", // when the server said
-        "connected", "stalled", "connected", "connected", "connected", "connected", // it found its way by itself
-        "opening drop publish", "opening", // what the server says of the old connection is no news
-        "waiting drop", "idle hang-up release",
+        "asking ask",
+        "asking",
+        "opening publish", // one question, one offer
+        "waiting drop",
+        "waiting",
+        "opening publish", // 250 ms after the first failure
+        "full drop",
+        "full",
+        "opening publish", // when the server said
+        "connected",
+        "stalled",
+        "connected",
+        "connected",
+        "connected",
+        "connected", // it found its way by itself
+        "opening drop publish",
+        "opening", // what the server says of the old connection is no news
+        "waiting drop",
+        "idle hang-up release",
     ];
     assert_eq!(stage.evaluate("phone", run), json!(expected));
 }
@@ -354,7 +371,12 @@ fn a_minute_of_digits_with_a_training_and_a_screen_blocked_for_ten_seconds() {
     let expected: Vec<_> = tokens_of(&stage.sound).iter().map(|token| token.token.to_string()).collect();
     let heard = &heard[..expected.len().min(heard.len())];
     let wrong = distance(&expected, heard);
-    println!("{} words in the file, {} read otherwise from the page; pause {} ms", expected.len(), wrong, stage.shown_progress("phone").1);
+    println!(
+        "{} words in the file, {} read otherwise from the page; pause {} ms",
+        expected.len(),
+        wrong,
+        stage.shown_progress("phone").1
+    );
     assert!(wrong as f64 <= 0.01 * expected.len() as f64 + 1.0, "in the file {expected:?}\nfrom the page {heard:?}");
 }
 

@@ -25,7 +25,14 @@ fn scenes() -> Vec<(&'static str, Fake)> {
     paused.lanes[0].is_recognised = false;
     paused.lanes[0].connection = ConnectionState::Stalled;
     paused.progress.phase = Phase::Paused;
-    vec![("quiet", Fake::quiet()), ("busy", Fake::busy()), ("lost", lost), ("silent", silent), ("paused", paused), ("crowd", Fake::crowd())]
+    vec![
+        ("quiet", Fake::quiet()),
+        ("busy", Fake::busy()),
+        ("lost", lost),
+        ("silent", silent),
+        ("paused", paused),
+        ("crowd", Fake::crowd()),
+    ]
 }
 
 /// People's own names may be longer than their place; hovering shows the whole.

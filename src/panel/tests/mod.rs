@@ -198,7 +198,9 @@ fn keys_end_in_the_intents_of_the_buttons() {
     stage.fake = Fake::busy();
     assert_eq!(stage.press(Key::R), stream(StreamCommand::StopRecognition));
     let shown = |state: &PanelState| [state.shows_lanes, state.shows_status, state.shows_invitation];
-    for (key, expected) in [(Key::F2, [true, false, false]), (Key::F3, [false, true, false]), (Key::F4, [false, false, true])] {
+    for (key, expected) in
+        [(Key::F2, [true, false, false]), (Key::F3, [false, true, false]), (Key::F4, [false, false, true])]
+    {
         assert_eq!(stage.press(key), []);
         assert_eq!(shown(&stage.state), expected);
         assert_eq!(stage.press(Key::Escape), []);
@@ -290,9 +292,8 @@ fn the_host_names_mutes_moves_and_removes_a_lane() {
     let mut stage = Stage::english(fake);
     stage.press(Key::F2);
     (0..30).for_each(|_| drop(stage.frame(Vec::new())));
-    let of_second = |command| {
-        vec![Intent::Stream(crate::stream::StreamIntent { stream: "second".parse().unwrap(), command })]
-    };
+    let of_second =
+        |command| vec![Intent::Stream(crate::stream::StreamIntent { stream: "second".parse().unwrap(), command })];
     let last = |stage: &mut Stage, text: &str| {
         let seen = stage.frame(Vec::new());
         seen.iter().rev().find(|seen| seen.text == text).unwrap_or_else(|| panic!("{text} in {seen:#?}")).place.center()
