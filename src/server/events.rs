@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Shared, api::known_stream, error::ApiError};
+use super::{Shared, error::ApiError};
 use crate::{event::EventHub, stream::StreamKey};
 
 /// How often a line without meaning is sent when nothing happens, so that both ends notice a dead connection.
@@ -36,7 +36,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
-    /// Only those about this stream.
+    /// Only those about this stream, which need not be there yet, and those about no stream.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     stream: Option<String>,
     /// The token, where no header can be sent; the guard has looked at it.
     #[expect(dead_code, reason = "named, so that it is not refused as unknown")]
@@ -55,7 +56,7 @@ async fn listen(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let Query(wanted) = wanted?;
-    let stream = wanted.stream.map(|key| known_stream(&shared.engine, &key)).transpose()?;
+    let stream = wanted.stream.map(|key| key.parse::<StreamKey>()).transpose()?;
     let hub = shared.engine.events().clone();
     let after = first_after(&headers, hub.last_id())?;
     let listener = Listener {
@@ -124,8 +125,10 @@ impl Listener {
         if missed > 0 {
             self.ready.push_back(Event::default().event("missed").data(format!("{{\"missed\":{missed}}}")));
         }
-        let wanted =
-            records.iter().filter(|record| self.stream.is_none() || record.event.stream() == self.stream.as_ref());
+        let wanted = records.iter().filter(|record| match (&self.stream, record.event.stream()) {
+            (Some(wanted), Some(of)) => wanted == of,
+            _ => true,
+        });
         self.ready.extend(wanted.filter_map(|record| {
             // A record is plain data; if it could not be written as JSON, the hole in the ids would show it.
             Event::default().id(record.id.to_string()).json_data(&**record).ok()

@@ -25,10 +25,11 @@ pub struct Places {
 }
 
 impl Places {
-    /// The URL that a phone opens to become a lane: with the token, so that it is for the screen and the terminal, not for a log.
+    /// The URL that a phone opens to become a lane. It holds the token, behind the `#` that no browser sends anywhere: it is for
+    /// the screen and the terminal, not for a log.
     pub fn invitation(&self) -> Option<String> {
         let (url, token) = (self.lan_urls.first()?, self.token.as_ref()?);
-        Some(format!("{url}/?token={}", token.reveal()))
+        Some(format!("{url}/#token={}", token.reveal()))
     }
 }
 

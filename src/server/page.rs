@@ -15,15 +15,20 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; media-src 'self'
 /// One file: where it is served, what it is, and its bytes.
 type File = (&'static str, &'static str, &'static [u8]);
 
-/// The row of a file of `assets/web`.
+/// The row of a file of `assets`.
 macro_rules! file {
     ($path:literal, $type:literal, $file:literal) => {
-        ($path, $type, include_bytes!(concat!("../../assets/web/", $file)))
+        ($path, $type, include_bytes!(concat!("../../assets/", $file)))
     };
 }
 
 /// Every file that is served.
-const FILES: &[File] = &[file!("/protocol", "text/html; charset=utf-8", "protocol.html")];
+const FILES: &[File] = &[
+    file!("/protocol", "text/html; charset=utf-8", "web/protocol.html"),
+    file!("/fonts/inter.otf", "font/otf", "fonts/Inter-Regular-subset.otf"),
+    file!("/fonts/inter-semibold.otf", "font/otf", "fonts/Inter-SemiBold-subset.otf"),
+    file!("/fonts/noto-japanese.otf", "font/otf", "fonts/NotoSansCJKjp-Regular-subset.otf"),
+];
 
 /// Whether `path` is one of the files.
 pub(super) fn is_file(path: &str) -> bool {

@@ -22,8 +22,6 @@ use super::{
     error::{ApiError, ErrorReply},
 };
 
-pub(super) use streams::known_stream;
-
 /// A command was taken; what comes of it is told by the status and the events.
 type Taken<T> = Result<(StatusCode, Json<T>), ApiError>;
 

@@ -75,7 +75,7 @@ fn command_stream(engine: &Engine, key: Key, commands: &[StreamCommand]) -> Take
 }
 
 /// The stream called `key`, if there is one.
-pub(in crate::server) fn known_stream(engine: &Engine, key: &str) -> Result<StreamKey, ApiError> {
+fn known_stream(engine: &Engine, key: &str) -> Result<StreamKey, ApiError> {
     let known: Vec<_> = engine.status(Instant::now()).streams.into_iter().map(|stream| stream.key).collect();
     if let Some(found) = known.iter().find(|stream| stream.as_str() == key) {
         return Ok(found.clone());
