@@ -14,7 +14,7 @@ const TOKEN = "seseragi.token";
 const NAME = "seseragi.name";
 /** That this tab was streaming when it was reloaded. */
 const WAS_STREAMING = "seseragi.streaming";
-/** That recognition is wished for: it comes back with the lane. */
+/** Whether recognition was asked for, "yes" or "no": the lane is so whenever it comes back. */
 const IS_RECOGNISED = "seseragi.recognised";
 const TICK_MILLIS = 200;
 const MINUTES_KEPT = 10;
@@ -94,7 +94,9 @@ async function connected() {
   events.kick();
   const name = $("name").value.trim();
   if (name) await tell("name", { name });
-  if (localStorage.getItem(IS_RECOGNISED) === "1") await tell("start");
+  // A new lane is recognised from its first sound on, unless that was stopped here.
+  const wish = localStorage.getItem(IS_RECOGNISED);
+  if (wish) await tell(wish === "yes" ? "start" : "stop");
   await catchUp();
 }
 
@@ -166,7 +168,7 @@ function draw() {
 }
 
 function wishRecognition(isWished) {
-  localStorage.setItem(IS_RECOGNISED, isWished ? "1" : "");
+  localStorage.setItem(IS_RECOGNISED, isWished ? "yes" : "no");
   if (isWished && !isWanted(state)) return start(); // recognition follows the connection
   tell(isWished ? "start" : "stop");
 }

@@ -134,8 +134,8 @@ impl Fake {
         let mut fake = Self::busy();
         let lane = |i: usize| FakeLane {
             key: format!("phone-{i:02}").parse().unwrap(),
-            name: if i % 2 == 0 { LONG_NAME } else { "Aki" },
-            is_muted: i % 3 == 0,
+            name: if i.is_multiple_of(2) { LONG_NAME } else { "Aki" },
+            is_muted: i.is_multiple_of(3),
             source: "whip".to_owned(),
             connection: ConnectionState::Connected,
             ..Self::quiet().lanes.remove(0)

@@ -298,7 +298,7 @@ fn the_host_names_mutes_moves_and_removes_a_lane() {
         let seen = stage.frame(Vec::new());
         seen.iter().rev().find(|seen| seen.text == text).unwrap_or_else(|| panic!("{text} in {seen:#?}")).place.center()
     };
-    let mut click = |stage: &mut Stage, text: &str| {
+    let click = |stage: &mut Stage, text: &str| {
         let at = last(stage, text);
         stage.asked.clear();
         stage.click_at(at);

@@ -1,5 +1,6 @@
 //! What is asked and what is answered. Every handler forwards to the engine and waits for nothing but work that it ordered.
 
+mod lanes;
 mod models;
 mod status;
 mod streams;
@@ -43,7 +44,12 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 
 /// Everything under `/api` but the events.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().merge(status::routes()).merge(train::routes()).merge(streams::routes()).merge(models::routes())
+    OpenApiRouter::new()
+        .merge(status::routes())
+        .merge(train::routes())
+        .merge(streams::routes())
+        .merge(lanes::routes())
+        .merge(models::routes())
 }
 
 /// Every call may be refused in the same form, so that no handler has to say so.

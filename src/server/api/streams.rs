@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(close_stream))
 }
 
-type Key = Result<Path<String>, PathRejection>;
+pub(super) type Key = Result<Path<String>, PathRejection>;
 
 /// Which stream it is about.
 #[derive(Serialize, ToSchema)]
@@ -67,7 +67,7 @@ async fn close_stream(State(shared): State<Shared>, key: Key) -> Taken<StreamRep
     command_stream(&shared.engine, key, &[StreamCommand::Close])
 }
 
-fn command_stream(engine: &Engine, key: Key, commands: &[StreamCommand]) -> Taken<StreamReply> {
+pub(super) fn command_stream(engine: &Engine, key: Key, commands: &[StreamCommand]) -> Taken<StreamReply> {
     let Path(key) = key?;
     let stream = known_stream(engine, &key)?;
     commands.iter().try_for_each(|command| engine.command_stream(&stream, command.clone()))?;
@@ -75,7 +75,7 @@ fn command_stream(engine: &Engine, key: Key, commands: &[StreamCommand]) -> Take
 }
 
 /// The stream called `key`, if there is one.
-fn known_stream(engine: &Engine, key: &str) -> Result<StreamKey, ApiError> {
+pub(super) fn known_stream(engine: &Engine, key: &str) -> Result<StreamKey, ApiError> {
     let known: Vec<_> = engine.status(Instant::now()).streams.into_iter().map(|stream| stream.key).collect();
     if let Some(found) = known.iter().find(|stream| stream.as_str() == key) {
         return Ok(found.clone());
