@@ -16,10 +16,12 @@ mod microphone;
 mod microphone_scenarios;
 mod monitor;
 mod page;
+mod page_latency;
 mod program;
 mod pulse;
 mod scenarios;
 mod screen;
 mod sse;
+mod stage;
 #[cfg(target_os = "linux")]
 mod window;

@@ -1,154 +1,20 @@
 //! The page in a real browser, whose microphone plays digits: the scenarios that broke the original, and what visitors do.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use seseragi::stream::{
-    ConnectionState::{Closed, Connected, Opening},
+    ConnectionState::{Closed, Connected},
     StreamCommand,
 };
 
 use crate::{
-    browser::Browser,
     client::{get, post, post_json},
-    program::{tokens_of, write_speech},
-    screen::Screen,
+    program::tokens_of,
+    stage::Stage,
 };
 
-const LIMIT: Duration = Duration::from_secs(20);
 const TRAINING: &str = r#"{"model_name": "under-test", "dataset_name": "demo", "epochs": 1000, "batch_size": 4}"#;
-/// Writes down every phase that the page goes through.
-const WATCH: &str = "window.phases = []; new MutationObserver(() => { const phase = document.body?.dataset.phase; \
-                     if (phase && phase !== phases.at(-1)) phases.push(phase); }).observe(document, \
-                     { subtree: true, childList: true, attributes: true, attributeFilter: ['data-phase'] });";
-
-/// A screen, and phones that look at it.
-struct Stage {
-    browser: Browser,
-    screen: Screen,
-    sound: Vec<i16>,
-    _folder: tempfile::TempDir,
-}
-
-impl Stage {
-    /// With `words` spoken into every microphone; none where the machine has no browser.
-    fn start(words: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("speech.wav");
-        let sound = speech_after_silence(&path, words);
-        let browser = Browser::start(&path)?;
-        Some(Self { browser, screen: Screen::start(), sound, _folder: folder })
-    }
-
-    fn ask(&mut self, page: &str, what: &str, more: Value) -> Value {
-        let mut command = json!({ "do": what, "page": page });
-        command.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let Self { browser, screen, .. } = self;
-        browser.ask(&command, &mut || screen.frame())
-    }
-
-    fn open(&mut self, page: &str, more: Value) {
-        let mut how = json!({ "url": self.screen.url(), "script": WATCH });
-        how.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.ask(page, "open", how);
-    }
-
-    fn click(&mut self, page: &str, on: &str) {
-        self.ask(page, "click", json!({ "on": on }));
-    }
-
-    fn text(&mut self, page: &str, on: &str) -> String {
-        self.ask(page, "text", json!({ "on": on })).as_str().unwrap().to_owned()
-    }
-
-    fn evaluate(&mut self, page: &str, script: &str) -> Value {
-        self.ask(page, "evaluate", json!({ "script": script }))
-    }
-
-    /// Draws until `script` is true on the page.
-    fn until(&mut self, page: &str, what: &str, script: &str) {
-        let deadline = std::time::Instant::now() + LIMIT;
-        while self.evaluate(page, &format!("Boolean({script})")) != true {
-            if std::time::Instant::now() >= deadline {
-                let shown = self.text(page, "body");
-                panic!("{what} did not come; the page shows {shown}\n{:#?}", self.screen.status().streams);
-            }
-            self.screen.run_for(0.05);
-        }
-    }
-
-    fn until_phase(&mut self, page: &str, phase: &str) {
-        self.until(page, phase, &format!("document.body.dataset.phase === '{phase}'"));
-    }
-
-    /// START, as a visitor presses it; a new lane is recognised from its first sound on.
-    fn join(&mut self, page: &str) {
-        self.click(page, "#start");
-        self.until_phase(page, "connected");
-        self.until(page, "recognition", "!document.getElementById('stop').disabled");
-    }
-
-    fn until_words(&mut self, page: &str, count: usize) {
-        self.until(
-            page,
-            "words",
-            &format!("document.getElementById('finals').textContent.split(' ').length >= {count}"),
-        );
-    }
-
-    /// What the page's display of the training says: steps shown so far, and its longest pause.
-    fn shown_progress(&mut self, page: &str) -> (u64, u64) {
-        let shown = self.evaluate(page, "({ ...document.getElementById('training').dataset })");
-        let number = |name: &str| shown[name].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
-        (number("step"), number("longestPauseMillis"))
-    }
-
-    /// The display of the training moves on by `steps`.
-    fn until_progress(&mut self, page: &str, steps: u64) {
-        let until = self.shown_progress(page).0 + steps;
-        self.until(page, "progress", &format!("document.getElementById('training').dataset.step >= {until}"));
-    }
-
-    /// One connection since START, on the page and on the server, and not a sample lost.
-    fn assert_connected_once(&mut self, page: &str) {
-        assert_eq!(self.evaluate(page, "phases"), json!(["idle", "asking", "opening", "connected"]));
-        assert_eq!(self.evaluate(page, "document.body.dataset.connects"), "1");
-        let lane = self.screen.lane();
-        let states: Vec<_> = lane.history.iter().map(|change| change.state).collect();
-        assert_eq!(states[states.len() - 2..], [Opening, Connected], "{:?}", lane.history);
-        assert_eq!(states.iter().filter(|&&state| state == Connected).count(), 1, "{:?}", lane.history);
-        assert_eq!(lane.samples_lost, 0, "{:?}", lane.gaps);
-    }
-
-    /// The words on the page are those that the model reads in the file itself; the microphone repeats it.
-    fn assert_words(&mut self, page: &str) {
-        let expected: Vec<_> = tokens_of(&self.sound).iter().map(|token| token.token.to_string()).collect();
-        self.until_words(page, expected.len());
-        let shown = self.text(page, "#finals");
-        let shown: Vec<_> = shown.split_whitespace().map(str::to_owned).collect();
-        println!("in the file {expected:?}\non the page {shown:?}");
-        let same = expected.iter().zip(&shown).filter(|(a, b)| a == b).count();
-        assert!(same + 1 >= expected.len(), "in the file {expected:?}, on the page {shown:?}");
-    }
-
-    /// The longest pause of the page's own display, unless other programs took the machine.
-    fn assert_no_pause(&mut self, page: &str) {
-        let (pause, others) = (self.shown_progress(page).1, self.screen.others());
-        println!("longest pause on the page: {pause} ms; other programs took {:.0} %", others * 100.0);
-        assert!(pause > 0 && (pause <= 1_000 || others > 0.5), "{pause} ms");
-    }
-}
-
-/// Words behind three seconds of silence, so that the first of them is heard however long a page takes to connect.
-fn speech_after_silence(path: &Path, words: usize) -> Vec<i16> {
-    let mut sound = vec![0i16; 3 * 48_000];
-    sound.extend(write_speech(path, words));
-    let mut writer = hound::WavWriter::create(path, hound::WavReader::open(path).unwrap().spec()).unwrap();
-    sound.iter().for_each(|&sample| writer.write_sample(sample).unwrap());
-    writer.finalize().unwrap();
-    sound
-}
-
 #[test]
 fn no_training_connects_once_and_the_words_of_the_microphone_appear() {
     let Some(mut stage) = Stage::start(6) else { return };

@@ -57,13 +57,15 @@ impl Screen {
         format!("http://{}/", self.addr())
     }
 
-    /// The next drawn frame, when it is due.
-    pub fn frame(&mut self) {
+    /// The next drawn frame, when it is due; says whether it was.
+    pub fn frame(&mut self) -> bool {
         let now = Instant::now();
-        if now >= self.due {
+        let is_due = now >= self.due;
+        if is_due {
             self.app.update();
             self.due = now + Duration::from_secs_f64(1.0 / FPS);
         }
+        is_due
     }
 
     pub fn run_for(&mut self, secs: f64) {
