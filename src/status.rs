@@ -1,6 +1,7 @@
 //! The status: one object for the panel, `--status-json` and `GET /api/status`. Its fields are a contract.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     Text,
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// How everything stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Status {
     /// Of the program.
     pub version: &'static str,
@@ -36,7 +37,7 @@ pub struct Status {
 }
 
 /// How one stream stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StreamStatus {
     /// Its key, which it keeps.
     pub key: StreamKey,
@@ -86,7 +87,7 @@ pub struct StreamStatus {
 }
 
 /// How the training stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TrainingStatus {
     /// The run's name.
     pub run: Text,
@@ -115,7 +116,7 @@ pub struct TrainingStatus {
 }
 
 /// What is drawn.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub struct FrameStatus {
     /// Drawn frames since the start; 0 when headless.
     pub drawn: u64,

@@ -15,6 +15,7 @@ use std::{
 
 use bevy::tasks::{Task, TaskPool, TaskPoolBuilder};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Error, Result, Text};
 
@@ -95,7 +96,7 @@ pub trait Job: Send + 'static {
 }
 
 /// What the status says of a job.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TaskStatus {
     /// Which job.
     pub name: Text,

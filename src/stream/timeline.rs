@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why sound is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapCause {
     /// The ring between the device and the pump was full.
@@ -24,7 +25,7 @@ pub enum GapCause {
 }
 
 /// A stretch of the stream for which no sound arrived. The clock runs on through it and its samples are zeros.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Gap {
     /// First missing sample, on the stream's clock.
     pub at_sample: u64,
