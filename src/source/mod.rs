@@ -14,6 +14,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Error, Result, stream::GapCause};
 
@@ -114,7 +115,7 @@ pub trait Source: Send {
 }
 
 /// Packets of a source that comes over a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PacketCounts {
     /// Packets with sound that arrived.
     pub received: u64,

@@ -147,7 +147,7 @@ impl Whip {
         if lane.sender.send(PeerMessage::Offered { session }).is_err() {
             return Err(Error::busy(format!("the stream \"{key}\" is too busy to take a publisher; try again")));
         }
-        net.order(Order::Serve(Serving { key: key.clone(), session, peer, out: lane.sender.clone() }))?;
+        net.order(Order::Serve(Box::new(Serving { key: key.clone(), session, peer, out: lane.sender.clone() })))?;
         Ok(Answer { session: name, sdp })
     }
 
@@ -167,7 +167,9 @@ impl Whip {
         let lane = state.lanes.get_mut(key);
         let publisher = lane.as_ref().and_then(|lane| lane.publisher.clone()).filter(|(_, name)| name == session);
         let (Some(lane), Some((number, _))) = (lane, publisher) else {
-            return Err(Error::not_found(format!("there is no such session of \"{key}\": it ended, or another took over")));
+            return Err(Error::not_found(format!(
+                "there is no such session of \"{key}\": it ended, or another took over"
+            )));
         };
         lane.publisher = None;
         // A full link means that the lane has sound enough to do; it notices the silence.
@@ -183,6 +185,11 @@ impl Whip {
         let mut state = self.state();
         let incoming = self.lane(&mut state, key).receiver.clone();
         WhipSource::new(self.clone(), key.clone(), incoming, now)
+    }
+
+    /// The lane of `key` could not be opened: nothing waits for its publisher.
+    pub fn forget(&self, key: &StreamKey) {
+        self.state().lanes.remove(key);
     }
 
     /// The lane's source is gone. What came meanwhile is for the next one, and keeps the lane's link alive.

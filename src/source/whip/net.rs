@@ -31,7 +31,7 @@ const DATAGRAM: usize = 2_000;
 /// Something asked of the thread.
 pub enum Order {
     /// Serve a new peer; an older one of the same lane goes.
-    Serve(Serving),
+    Serve(Box<Serving>),
     /// Let the peer of this session go.
     End(u64),
 }
@@ -67,7 +67,9 @@ impl Net {
         let candidates: Vec<_> = addresses.iter().map(|address| SocketAddr::new(*address, port)).collect();
         let (orders, asked) = bounded(ORDERS);
         let own = candidates.clone();
-        spawn_thread("whip", move || Loop { socket, candidates: own, peers: Vec::new(), routes: HashMap::new() }.run(&asked))?;
+        spawn_thread("whip", move || {
+            Loop { socket, candidates: own, peers: Vec::new(), routes: HashMap::new() }.run(&asked)
+        })?;
         Ok(Self { orders, candidates })
     }
 
@@ -124,7 +126,7 @@ impl Loop {
         match order {
             Order::Serve(serving) => {
                 self.dismiss(now, |served| served.serving.key == serving.key);
-                self.peers.push(Served { serving, due: now, heard: now, leaves: None });
+                self.peers.push(Served { serving: *serving, due: now, heard: now, leaves: None });
             }
             Order::End(session) => self.dismiss(now, |served| served.serving.session == session),
         }
@@ -195,7 +197,11 @@ impl Loop {
                 probe.local_addr()
             });
             let ip = probe.map(|addr| addr.ip());
-            candidates.iter().copied().find(|candidate| ip.as_ref().is_ok_and(|ip| *ip == candidate.ip())).unwrap_or(first)
+            candidates
+                .iter()
+                .copied()
+                .find(|candidate| ip.as_ref().is_ok_and(|ip| *ip == candidate.ip()))
+                .unwrap_or(first)
         })
     }
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use str0m::{
-    Candidate, Event, Input, Output, Rtc, RtcConfig, change::SdpOffer, config::DtlsCert, media::MediaKind,
+    Candidate, Event, Input, Output, Rtc, RtcConfig,
+    change::SdpOffer,
+    config::DtlsCert,
+    media::MediaKind,
     net::{Protocol, Receive},
 };
 
@@ -156,5 +159,9 @@ pub fn objection(offer: &str) -> Option<&'static str> {
         return Some("the offer has no audio: offer one audio track, sendonly");
     }
     let sends = |(_, sends): &&(bool, Option<bool>)| sends.unwrap_or(true);
-    (!audio.iter().any(|section| sends(section))).then_some("the offer only wants to receive: this is for publishing")
+    (!audio.iter().any(sends)).then_some("the offer only wants to receive: this is for publishing")
 }
+
+#[cfg(test)]
+#[path = "peer_tests.rs"]
+mod tests;
