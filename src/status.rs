@@ -7,6 +7,7 @@ use crate::{
     Text,
     link::LinkStatus,
     recognise::transcript::Token,
+    source::PacketCounts,
     stream::{ConnectionState, Gap, StreamKey, Transition},
     task::TaskStatus,
     train::progress::{Phase, Progress},
@@ -70,6 +71,9 @@ pub struct StreamStatus {
     pub connected_secs: f64,
     /// What the source says of its own delay (the sound server's, say), milliseconds; none where it says nothing.
     pub source_latency_millis: Option<f64>,
+    /// Packets so far, where sound comes in packets over a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets: Option<PacketCounts>,
     /// Whether it is being recognised.
     pub is_recognised: bool,
     /// Three seconds of exact zeros: the microphone is probably muted.

@@ -15,6 +15,7 @@ mod info;
 mod lan;
 mod page;
 mod tls;
+mod whip;
 
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -155,6 +156,7 @@ fn routes(shared: Shared, access: Access) -> Router {
     router
         .merge(api::document(openapi))
         .merge(page::routes())
+        .merge(whip::routes())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

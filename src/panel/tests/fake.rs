@@ -199,6 +199,7 @@ fn busy_status(fake: &Fake) -> Status {
         level_dbfs: -23.4,
         connected_secs: 5_999.0,
         source_latency_millis: Some(21.3),
+        packets: None,
         is_recognised: true,
         is_silent: false,
         model: Some("digits".into()),
