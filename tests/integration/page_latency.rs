@@ -125,6 +125,12 @@ fn from_the_browsers_microphone_to_the_column_on_the_screen() {
     millis.sort_by(f64::total_cmp);
     assert!(millis.len() >= CHIRPS * 8 / 10, "only {} of {CHIRPS} chirps were seen", millis.len());
     let at = |share: f64| millis[((millis.len() - 1) as f64 * share).round() as usize];
-    println!("capture in the browser to column on the screen: p50 {:.0} ms, p95 {:.0} ms, most {:.0} ms, {} chirps", at(0.5), at(0.95), at(1.0), millis.len());
+    println!(
+        "capture in the browser to column on the screen: p50 {:.0} ms, p95 {:.0} ms, most {:.0} ms, {} chirps",
+        at(0.5),
+        at(0.95),
+        at(1.0),
+        millis.len()
+    );
     assert!(at(0.95) <= LIMIT_MILLIS, "{millis:?}");
 }
