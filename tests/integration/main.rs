@@ -18,5 +18,7 @@ mod program;
 mod pulse;
 mod scenarios;
 mod sse;
+#[cfg(unix)]
+mod whip;
 #[cfg(target_os = "linux")]
 mod window;
