@@ -1,8 +1,6 @@
 //! What a publisher costs: five pages, each a real WebRTC peer that sends coded speech with redundancy, and the server's side of
 //! them: decryption, reordering, redundancy, decoding. All is processor time of one thread; the pages' own is not counted.
 
-#[path = "common/clock.rs"]
-mod clock;
 #[path = "common/sound.rs"]
 mod sound;
 
@@ -12,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use seseragi::source::{
     Intake, PacketCounts,
     whip::{Peer, Reception, Said},
@@ -25,14 +24,21 @@ use str0m::{
     net::{Protocol, Receive},
 };
 
-use clock::time_of;
-
 /// How many publish at once.
 const PUBLISHERS: usize = 5;
 /// How long.
 const SECS: usize = 60;
 const FRAME: usize = 960;
 const STEP: Duration = Duration::from_millis(5);
+
+/// The processor time that `work` takes on this thread.
+fn time_of(work: impl FnOnce()) -> Duration {
+    let now = || clock_gettime(ClockId::ThreadCPUTime);
+    let start = now();
+    work();
+    let spent = now() - start;
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
+}
 
 struct Page {
     rtc: Rtc,

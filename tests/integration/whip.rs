@@ -192,7 +192,7 @@ fn a_browser_and_a_program_publish_while_a_training_runs() {
         let start = ((at_secs - 1.0).rem_euclid(file.len() as f64 / 48_000.0) * 48_000.0) as usize;
         let part: Vec<i16> = file.iter().cycle().skip(start).take(heard.len()).copied().collect();
         let words = |tokens: Vec<seseragi::recognise::transcript::Token>| -> Vec<String> {
-            tokens.into_iter().map(|token| token.text.to_string()).collect()
+            tokens.into_iter().map(|token| token.token.to_string()).collect()
         };
         let (of_lane, of_file) = (words(status.tokens), words(tokens_of(&part)));
         println!("{key}: {of_lane:?}\nfile: {of_file:?}");
@@ -212,7 +212,7 @@ fn a_cut_of_the_network_is_a_gap_of_its_length_and_the_page_comes_back_by_itself
     let cuts = [("short", "2,3", 3.0), ("long", "2,7", 7.0)];
     let publishers =
         cuts.map(|(key, cut, secs)| scene.publish("chromium", key, &[&format!("{}", secs + 5.0), "--cut", cut]));
-    publishers.map(Publisher::finish);
+    publishers.into_iter().for_each(|publisher| drop(publisher.finish()));
     for (key, _, secs) in cuts {
         scene.wait_for_state(key, Closed, 2.0);
         let (status, gap) = (scene.status(key), the_gap(&scene.status(key)));
