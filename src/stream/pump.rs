@@ -23,6 +23,8 @@ use crate::{
 
 #[path = "obey.rs"]
 mod obey;
+#[path = "watch.rs"]
+mod watch;
 
 /// A pump looks after its source this often.
 const TICK: Duration = Duration::from_millis(5);
@@ -174,39 +176,6 @@ impl Pump {
             SourceState::Flowing => self.watch_for_stall(now),
         }
         had_sound && self.settings.source.is_as_fast_as_possible()
-    }
-
-    /// The source was replaced behind its own door (another page took over, or the same one came back).
-    fn await_first_sound(&mut self, now: Instant) {
-        self.last_delivery = now;
-        let was_there = matches!(self.connection.state(), ConnectionState::Connected | ConnectionState::Stalled);
-        if was_there {
-            self.outage = self.last_captured.map(|since| Outage::new(since, GapCause::Lost));
-        }
-        if was_there || std::mem::take(&mut self.is_awaited) {
-            self.enter(ConnectionState::Opening, None, now);
-        }
-    }
-
-    /// The source is away and kept.
-    fn await_return(&mut self, error: &Error, now: Instant) {
-        (self.last_delivery, self.is_awaited) = (now, true);
-        if self.connection.state() != ConnectionState::Lost {
-            let begun = self.outage.filter(|outage| outage.filled_samples() > 0);
-            self.outage = begun.or(self.last_captured.map(|since| Outage::new(since, GapCause::Lost)));
-            self.enter(ConnectionState::Lost, Some(&error.message), now);
-        }
-    }
-
-    fn watch_for_stall(&mut self, now: Instant) {
-        let Some(source) = &self.source else { return };
-        let silence = now.saturating_duration_since(self.last_delivery);
-        if source.reopened_after().is_some_and(|limit| silence >= limit) {
-            self.lose(&Error::unavailable("the source delivers no sound; opening it anew"), now);
-        } else if silence >= source.stalled_after() && self.connection.state() == ConnectionState::Connected {
-            self.outage = self.last_captured.map(|since| Outage::new(since, GapCause::Stall));
-            self.enter(ConnectionState::Stalled, Some("the source delivers no sound"), now);
-        }
     }
 
     fn take_block(&mut self, samples: &[f32], format: Format, captured: Instant, now: Instant) {

@@ -23,5 +23,7 @@ mod scenarios;
 mod screen;
 mod sse;
 mod stage;
+#[cfg(unix)]
+mod whip;
 #[cfg(target_os = "linux")]
 mod window;

@@ -62,7 +62,7 @@ impl Peer {
             .sdp_api()
             .accept_offer(sdp)
             .map_err(|error| Error::invalid(format!("the SDP offer cannot be answered: {error}")))?;
-        Ok((Self { rtc }, with_bitrate(&answer.to_sdp_string())))
+        Ok((Self { rtc }, with_wishes(&answer.to_sdp_string())))
     }
 
     /// Whether bytes that came from `source` for `local` are for this peer.
@@ -119,19 +119,24 @@ fn input(source: SocketAddr, destination: SocketAddr, bytes: &[u8], now: Instant
     Some(Input::Receive(now, Receive::new(Protocol::Udp, source, destination, bytes).ok()?))
 }
 
-/// The answer with a bit rate worth listening to.
-fn with_bitrate(answer: &str) -> String {
-    let is_opus = |line: &&str| line.starts_with("a=rtpmap:") && line.to_ascii_lowercase().contains(" opus/");
-    let types: Vec<String> = answer
-        .lines()
-        .filter(is_opus)
-        .filter_map(|line| line.strip_prefix("a=rtpmap:")?.split(' ').next())
-        .map(|number| format!("a=fmtp:{number} "))
-        .collect();
+/// The answer with what is wished of the sender: redundancy first, which Chromium only uses then, and a bit rate worth listening to.
+fn with_wishes(answer: &str) -> String {
+    let type_of = |codec: &str| {
+        answer.lines().find_map(|line| {
+            let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            name.to_ascii_lowercase().starts_with(codec).then_some(number)
+        })
+    };
+    let (opus, red) = (type_of("opus/"), type_of("red/"));
     let mut out = String::with_capacity(answer.len() + 64);
     for line in answer.lines() {
-        out.push_str(line);
-        if types.iter().any(|prefix| line.starts_with(prefix)) {
+        match (opus, red) {
+            (Some(opus), Some(red)) if line.starts_with("m=audio ") => {
+                out.push_str(&line.replacen(&format!(" {opus} {red}"), &format!(" {red} {opus}"), 1));
+            }
+            _ => out.push_str(line),
+        }
+        if opus.is_some_and(|opus| line.starts_with(&format!("a=fmtp:{opus} "))) {
             out.push_str(&format!(";maxaveragebitrate={BITRATE}"));
         }
         out.push_str("\r\n");
