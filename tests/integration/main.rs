@@ -16,6 +16,8 @@ mod microphone_scenarios;
 mod monitor;
 mod program;
 mod pulse;
+mod python;
+mod remote;
 mod scenarios;
 mod sse;
 #[cfg(target_os = "linux")]

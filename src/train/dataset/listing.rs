@@ -54,6 +54,13 @@ pub fn find(name_or_path: &str, known_folders: &[PathBuf]) -> Result<PathBuf> {
     )))
 }
 
+/// The names of all datasets in `known_folders`.
+pub fn known_names(known_folders: &[PathBuf]) -> Vec<String> {
+    let names: BTreeSet<String> =
+        known_folders.iter().flat_map(|folder| sub_folders(folder).unwrap_or_default()).collect();
+    names.into_iter().collect()
+}
+
 impl Listing {
     /// Lists the datasets at `roots`; labels of the same name are one label.
     ///
@@ -88,6 +95,22 @@ impl Listing {
 }
 
 impl Listing {
+    /// Keeps at most `clips` of the clips to learn from, of each label as many as of the others, the first ones.
+    pub fn limit(&mut self, clips: usize) {
+        let mut ranks = vec![0_usize; self.labels.len()];
+        let mut learnt: Vec<_> = Vec::new();
+        for (i, file) in self.files.iter().enumerate() {
+            if let Some(label) = file.label.filter(|_| file.split == Split::Train) {
+                ranks[label] += 1;
+                learnt.push((ranks[label], label, i));
+            }
+        }
+        learnt.sort_unstable();
+        let dropped: BTreeSet<_> = learnt.into_iter().skip(clips).map(|(_, _, i)| i).collect();
+        let mut i = 0..;
+        self.files.retain(|_| i.next().is_some_and(|i| !dropped.contains(&i)));
+    }
+
     /// Refuses, without looking into the label folders, what [`Self::scan`] would refuse for having fewer than two.
     pub fn check_folders(roots: &[PathBuf]) -> Result<()> {
         let mut labels = BTreeSet::new();

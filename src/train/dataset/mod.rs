@@ -7,7 +7,7 @@ mod listing;
 mod load;
 mod split;
 
-pub use listing::{ListedFile, Listing, find};
+pub use listing::{ListedFile, Listing, find, known_names};
 pub use load::Loader;
 pub use split::{Split, SplitRule, speaker_and_index};
 
