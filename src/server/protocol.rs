@@ -161,7 +161,6 @@ pub(super) struct Heard {
     run: Option<Text>,
     phase: Phase,
     validation_loss: Option<f32>,
-    epoch: u32,
 }
 
 impl Heard {
@@ -179,10 +178,7 @@ impl Heard {
         if self.run.as_ref() != Some(&progress.run) {
             *self = Self { run: Some(progress.run.clone()), ..Self::default() };
         }
-        let is_new = progress.validation_loss != self.validation_loss || progress.epoch != self.epoch;
-        if let Some(val_loss) =
-            progress.validation_loss.filter(|_| is_new && self.validation_loss != progress.validation_loss)
-        {
+        if let Some(val_loss) = progress.validation_loss.filter(|_| self.validation_loss != progress.validation_loss) {
             let val_accuracy = progress.validation_accuracy;
             say.push(Reply::ValidationResult { epoch: progress.epoch, val_loss, val_accuracy });
         }
@@ -212,7 +208,7 @@ impl Heard {
                 Phase::Idle | Phase::Running | Phase::Stopping => {}
             }
         }
-        (self.phase, self.validation_loss, self.epoch) = (progress.phase, progress.validation_loss, progress.epoch);
+        (self.phase, self.validation_loss) = (progress.phase, progress.validation_loss);
     }
 }
 
@@ -270,7 +266,7 @@ mod tests {
         progress.phase = Phase::Done;
         heard.tell(&Event::Progress(progress.clone()), &mut say);
         heard.tell(&Event::Progress(progress), &mut say);
-        let losses: Vec<_> = say.iter().filter_map(|reply| match reply {
+        let losses = say.iter().filter_map(|reply| match reply {
             Reply::ValidationResult { val_loss, .. } => Some(*val_loss),
             _ => None,
         });

@@ -36,6 +36,9 @@ pub struct TrainSpec {
     /// Learns from at most so many clips, of each label as many as of the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_samples: Option<usize>,
+    /// Epochs without a better validation after which the run ends early; it goes to its end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience_epochs: Option<u32>,
     /// Rate that the model hears; when absent 8000 Hz for recordings of at most that rate, else 16000 Hz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_rate_hz: Option<u32>,
@@ -63,6 +66,7 @@ impl TrainSpec {
             resume_from_checkpoint: false,
             specific_checkpoint: None,
             limit_samples: None,
+            patience_epochs: None,
             sample_rate_hz: None,
         }
     }
@@ -87,6 +91,9 @@ impl TrainSpec {
         }
         if self.limit_samples == Some(0) {
             return wrong("limit_samples", &0, "1 or more clips, or none for all");
+        }
+        if let Some(patience) = self.patience_epochs.filter(|patience| *patience == 0) {
+            return wrong("patience_epochs", &patience, "at least 1, or none to train to the end");
         }
         if let Some(rate) = self.sample_rate_hz.filter(|rate| !(4_000..=48_000).contains(rate)) {
             return wrong("sample_rate_hz", &rate, "4000 to 48000 Hz, or none to follow the dataset");
@@ -129,6 +136,7 @@ mod tests {
         assert_eq!(message(|spec| spec.epochs = 0), "epochs is 0; allowed is 1 to 10000");
         assert!(message(|spec| spec.batch_size = 0).contains("1 to 256"));
         assert!(message(|spec| spec.learning_rate = Some(f64::NAN)).contains("learning_rate is NaN"));
+        assert!(message(|spec| spec.patience_epochs = Some(0)).contains("patience_epochs is 0"));
         assert!(message(|spec| spec.sample_rate_hz = Some(10)).contains("4000 to 48000"));
         assert!(message(|spec| spec.model_name = "../x".into()).contains("is no model name"));
     }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod client;
+mod crowd;
 #[cfg(target_os = "linux")]
 mod display;
 mod fixture;

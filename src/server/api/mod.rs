@@ -8,7 +8,7 @@ mod streams;
 mod train;
 
 use axum::{Json, Router, http::StatusCode, routing::get};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -29,6 +29,15 @@ type Taken<T> = Result<(StatusCode, Json<T>), ApiError>;
 
 fn taken<T: Serialize>(reply: T) -> Taken<T> {
     Ok((StatusCode::ACCEPTED, Json(reply)))
+}
+
+/// A whole number, which JSON may write as 3 or 3.0; none where it is left out.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Ok(Some(number as u32));
+    }
+    Err(de::Error::custom(format_args!("{number} is no whole number from 0 to {}", u32::MAX)))
 }
 
 #[derive(OpenApi)]

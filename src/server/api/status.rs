@@ -29,11 +29,12 @@ async fn status(State(shared): State<Shared>) -> Json<Status> {
     Json(shared.engine.status(Instant::now()))
 }
 
-/// How the training stands: the names of the status, and beside them those of the server that this program grew out of.
+/// How the training stands, under the names of the server that this program grew out of; beside them, while there is or was a
+/// run, those of `training` in the status.
 #[derive(Serialize, ToSchema)]
 struct ProgressReply {
     #[serde(flatten)]
-    #[schema(inline)]
+    #[schema(ignore)]
     training: Option<TrainingStatus>,
     is_training: bool,
     current_epoch: u32,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Taken, taken};
+use super::{Taken, taken, whole};
 use crate::{
     Error,
     engine::Engine,
@@ -143,8 +143,9 @@ async fn mute_stream(State(shared): State<Shared>, key: Key, request: Body<MuteR
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
     /// Its place from the top, counted from 0; the last one if there are fewer.
-    #[schema(maximum = 1000)]
-    to: u32,
+    #[schema(value_type = u32, maximum = 4294967295_u32)]
+    #[serde(deserialize_with = "whole")]
+    to: Option<u32>,
 }
 
 /// Shows a lane at another place.
@@ -154,6 +155,7 @@ struct MoveRequest {
 )]
 async fn move_stream(State(shared): State<Shared>, key: Key, request: Body<MoveRequest>) -> Taken<StreamReply> {
     let Json(MoveRequest { to }) = request?;
+    let to = to.ok_or_else(|| Error::invalid("to is null; it is a place, counted from 0"))?;
     command_stream(&shared.engine, key, &[StreamCommand::MoveTo(to as usize)])
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Taken, taken};
+use super::{Taken, taken, whole};
 use crate::{
     Text,
     config::TrainConfig,
@@ -37,9 +37,11 @@ struct StartRequest {
     #[schema(pattern = "^[^\\s\\x00]")]
     dataset_name: Option<String>,
     #[schema(minimum = 1, maximum = 10000)]
+    #[serde(default, deserialize_with = "whole")]
     epochs: Option<u32>,
     /// Scenes in a step.
     #[schema(minimum = 1, maximum = 256)]
+    #[serde(default, deserialize_with = "whole")]
     batch_size: Option<u32>,
     /// Highest learning rate; 0.002 when absent.
     #[schema(minimum = 0.0000001, maximum = 1.0)]
@@ -50,7 +52,8 @@ struct StartRequest {
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     specific_checkpoint: Option<String>,
     /// Learns from at most so many clips.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295_u32)]
+    #[serde(default, deserialize_with = "whole")]
     limit_samples: Option<u32>,
 }
 
@@ -85,9 +88,9 @@ struct RunReply {
 async fn start_training(
     State(shared): State<Shared>,
     Extension(visit): Extension<Visit>,
-    request: Result<Option<Json<StartRequest>>, JsonRejection>,
+    request: Result<Option<Json<Option<StartRequest>>>, JsonRejection>,
 ) -> Taken<RunReply> {
-    let request = request?.map(|Json(request)| request).unwrap_or_default();
+    let request = request?.and_then(|Json(request)| request).unwrap_or_default();
     let is_path = |name: &String| name.contains(['/', '\\']) || name.starts_with('.');
     if visit.door() == Door::Network && request.dataset_name.as_ref().is_some_and(is_path) {
         let detail = "other machines name a dataset; folders are opened for this machine alone";
