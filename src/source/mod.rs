@@ -4,6 +4,7 @@ pub mod decode;
 pub mod demo;
 pub mod file;
 pub mod microphone;
+pub mod push;
 pub mod whip;
 
 use std::{
@@ -40,6 +41,8 @@ pub enum SourceSpec {
     },
     /// A page or another program that publishes over WebRTC (WHIP) under the stream's key.
     Whip,
+    /// What another part of the program hands over; it cannot be asked for by name.
+    Push(push::PushOutlet),
 }
 
 /// How a file is played.
@@ -208,18 +211,18 @@ impl SourceSpec {
     pub fn channel(&self) -> ChannelChoice {
         match self {
             Self::Microphone { channel, .. } => *channel,
-            Self::Demo | Self::File { .. } | Self::Whip => ChannelChoice::Mix,
+            Self::Demo | Self::File { .. } | Self::Whip | Self::Push(_) => ChannelChoice::Mix,
         }
     }
 
-    /// Whether it waits for the recogniser instead of the clock.
+    /// Whether it waits for the recogniser instead of the clock. What is handed over does: its giver waits in turn.
     pub fn is_as_fast_as_possible(&self) -> bool {
-        matches!(self, Self::File { mode: PlayMode::AsFastAsPossible, .. })
+        matches!(self, Self::File { mode: PlayMode::AsFastAsPossible, .. } | Self::Push(_))
     }
 
     /// Whether it may be heard: a microphone next to a loudspeaker would howl.
     pub fn may_be_heard(&self) -> bool {
-        !matches!(self, Self::Microphone { .. } | Self::Whip)
+        !matches!(self, Self::Microphone { .. } | Self::Whip | Self::Push(_))
     }
 }
 
@@ -268,6 +271,7 @@ impl fmt::Display for SourceSpec {
         match self {
             Self::Demo => f.write_str("demo"),
             Self::Whip => f.write_str("whip"),
+            Self::Push(outlet) => write!(f, "{outlet}"),
             Self::File { path, mode } => {
                 let kind = match mode {
                     PlayMode::RealTime => "file",
@@ -310,6 +314,7 @@ pub fn open(spec: &SourceSpec, _now: Instant) -> Result<Box<dyn Source>> {
     Ok(match spec {
         SourceSpec::Demo => Box::new(demo::open()?),
         SourceSpec::Whip => return Err(Error::internal("a page is opened by the stream that it publishes to")),
+        SourceSpec::Push(outlet) => Box::new(outlet.open()),
         SourceSpec::File { path, mode } => Box::new(file::FileSource::open(path, *mode)?),
         SourceSpec::Microphone { id, channel } => Box::new(microphone::Microphone::open(id.as_deref(), *channel)?),
     })

@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod client;
+mod crowd;
 #[cfg(target_os = "linux")]
 mod display;
 mod fixture;
@@ -19,6 +20,8 @@ mod page;
 mod page_latency;
 mod program;
 mod pulse;
+mod python;
+mod remote;
 mod scenarios;
 mod screen;
 mod sse;
