@@ -20,7 +20,7 @@ use crate::{
     monitor::{Monitor, MonitorSlot},
     recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
     session::replay::{self, ReplayHandle},
-    source::SourceSpec,
+    source::{SourceSpec, whip::Whip},
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{
         MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, checked_name, pump_name,
@@ -110,6 +110,7 @@ struct Shared {
     next_lane: AtomicU64,
     arrivals: LinkSender<Arrival>,
     frames: Latest<FrameStatus>,
+    whip: Whip,
     /// The loudspeaker's link, for one stream at a time.
     monitor: MonitorSlot,
 }
@@ -129,6 +130,7 @@ impl Engine {
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, ARRIVALS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
         let shared = Shared {
+            whip: Whip::new(links.clone()),
             monitor: MonitorSlot::new(monitor_input),
             started: now,
             config,
@@ -195,6 +197,18 @@ impl Engine {
         &self.shared.replay
     }
 
+    /// The pages that publish sound.
+    pub fn whip(&self) -> &Whip {
+        &self.shared.whip
+    }
+
+    /// What fills a stream, if there is one of that key.
+    pub fn source_of(&self, key: &StreamKey) -> Option<SourceSpec> {
+        let lanes = self.lanes();
+        let at = position(&lanes, key).ok()?;
+        Some(lanes[at].pump.load().source.clone())
+    }
+
     /// Where the drawing publishes its figures.
     pub fn frames(&self) -> &Latest<FrameStatus> {
         &self.shared.frames
@@ -228,6 +242,7 @@ impl Engine {
             shared.monitor.take(),
             &shared.links,
             &shared.tasks,
+            shared.whip.clone(),
         )?;
         let id = shared.next_lane.fetch_add(1, Relaxed);
         let place = LanePlace { id, shared: Arc::downgrade(shared) };
@@ -323,8 +338,12 @@ impl Engine {
     pub fn status(&self, now: Instant) -> Status {
         let shared = &self.shared;
         let uptime_secs = now.saturating_duration_since(shared.started).as_secs_f64();
-        let streams: Vec<_> =
-            self.lanes().iter().enumerate().map(|(order, lane)| stream_status(lane, order, uptime_secs)).collect();
+        let streams: Vec<_> = {
+            let of = |(order, lane): (usize, &Lane)| {
+                StreamStatus::of(&lane.key, &lane.pump.load(), &lane.lane.load(), order, uptime_secs)
+            };
+            self.lanes().iter().enumerate().map(of).collect()
+        };
         let progress = shared.trainer.progress();
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -359,38 +378,4 @@ fn position(lanes: &[Lane], key: &StreamKey) -> Result<usize> {
         let known: Vec<_> = lanes.iter().map(|lane| lane.key.as_str()).collect();
         Error::not_found(format!("there is no stream \"{key}\"; there are: {}", known.join(", ")))
     })
-}
-
-impl StreamStatus {
-    /// Whether sound arrives and is being recognised.
-    pub fn is_running(&self) -> bool {
-        self.is_recognised && self.connection == crate::stream::ConnectionState::Connected
-    }
-}
-
-fn stream_status(lane: &Lane, order: usize, uptime_secs: f64) -> StreamStatus {
-    let (pump, key, lane) = (lane.pump.load(), lane.key.clone(), lane.lane.load());
-    StreamStatus {
-        key,
-        name: pump.name.clone(),
-        order,
-        is_muted: pump.is_muted,
-        source: pump.source.to_string(),
-        connection: pump.connection.state(),
-        history: pump.connection.history().to_vec(),
-        sample_rate_hz: pump.sample_rate_hz,
-        samples_in: pump.stats.samples_in,
-        samples_lost: pump.stats.samples_lost,
-        xruns: pump.stats.xruns,
-        gaps: pump.gaps.to_vec(),
-        columns: pump.stats.columns,
-        level_dbfs: pump.level.rms_dbfs,
-        connected_secs: pump.connection.connected_secs(uptime_secs),
-        source_latency_millis: pump.source_latency.map(|latency| latency.as_secs_f64() * 1e3),
-        is_recognised: lane.is_running,
-        is_silent: pump.is_silent,
-        model: lane.model.clone(),
-        partial: lane.transcript.partial_text(),
-        tokens: lane.transcript.tokens(),
-    }
 }

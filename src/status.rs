@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 use crate::{
     Text,
     link::LinkStatus,
-    recognise::transcript::Token,
-    stream::{ConnectionState, Gap, StreamKey, Transition},
+    recognise::{service::LaneReport, transcript::Token},
+    source::PacketCounts,
+    stream::{ConnectionState, Gap, PumpReport, StreamKey, Transition},
     task::TaskStatus,
     train::{
         progress::{Phase, Progress},
@@ -73,6 +74,9 @@ pub struct StreamStatus {
     pub connected_secs: f64,
     /// What the source says of its own delay (the sound server's, say), milliseconds; none where it says nothing.
     pub source_latency_millis: Option<f64>,
+    /// Packets so far, where sound comes in packets over a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets: Option<PacketCounts>,
     /// Whether it is being recognised.
     pub is_recognised: bool,
     /// Three seconds of exact zeros: the microphone is probably muted.
@@ -127,6 +131,41 @@ pub struct FrameStatus {
     pub p99_millis: f64,
     /// Bytes of columns and peaks sent to the GPU for the last frame.
     pub uploaded_bytes: u64,
+}
+
+impl StreamStatus {
+    /// How a stream stands, by what its pump and the recogniser report.
+    pub fn of(key: &StreamKey, pump: &PumpReport, lane: &LaneReport, order: usize, uptime_secs: f64) -> Self {
+        Self {
+            key: key.clone(),
+            name: pump.name.clone(),
+            order,
+            is_muted: pump.is_muted,
+            source: pump.source.to_string(),
+            connection: pump.connection.state(),
+            history: pump.connection.history().to_vec(),
+            sample_rate_hz: pump.sample_rate_hz,
+            samples_in: pump.stats.samples_in,
+            samples_lost: pump.stats.samples_lost,
+            xruns: pump.stats.xruns,
+            gaps: pump.gaps.to_vec(),
+            columns: pump.stats.columns,
+            level_dbfs: pump.level.rms_dbfs,
+            connected_secs: pump.connection.connected_secs(uptime_secs),
+            packets: pump.packets,
+            source_latency_millis: pump.source_latency.map(|latency| latency.as_secs_f64() * 1e3),
+            is_recognised: lane.is_running,
+            is_silent: pump.is_silent,
+            model: lane.model.clone(),
+            partial: lane.transcript.partial_text(),
+            tokens: lane.transcript.tokens(),
+        }
+    }
+
+    /// Whether sound arrives and is being recognised.
+    pub fn is_running(&self) -> bool {
+        self.is_recognised && self.connection == ConnectionState::Connected
+    }
 }
 
 impl TrainingStatus {

@@ -67,8 +67,13 @@ pub(super) fn draw_headers(
                 place(&over, lane, playhead.clock.len_secs());
             }
             None => {
-                let (said, ink) = state_text(connection, level.is_some_and(|level| level.is_silent));
+                let (mut said, ink) = state_text(connection, level.is_some_and(|level| level.is_silent));
                 let state = connection.map(Connection::state).unwrap_or_default();
+                let is_well = ink == theme::MUTED && state == ConnectionState::Connected;
+                if lane.places.detail() == Detail::Small && is_well {
+                    // Where sixteen lanes say it, a dot says "connected".
+                    said.clear();
+                }
                 title(&over, lane, state_color(state), &said, ink);
                 live(&over, lane, &view);
             }
@@ -110,14 +115,16 @@ fn title(over: &Painter, lane: &Lane, color: Color32, said: &str, ink: Color32) 
     over.circle_filled(dot, 7.0, theme::faded(color, 0.18));
     over.circle_filled(dot, 3.5, color);
     let room = lane.places.title_width() - 13.0;
-    let name = one_line(over, &lane.name, if large { 17.0 } else { 12.0 }, room, theme::FOAM);
+    let name = one_line(over, &lane.name, if large { 17.0 } else { 12.5 }, room, theme::FOAM);
     let name = Rect::from_min_size(dot + vec2(13.0, -name.size().y / 2.0), paint(over, dot + vec2(13.0, 0.0), name));
     let (at, room) = if large {
         (pos2(name.left(), header.bottom() - 15.0), room)
     } else {
         (pos2(name.right() + 10.0, y), room - name.width() - 10.0)
     };
-    paint(over, at, one_line(over, said, 11.0, room, ink));
+    if !said.is_empty() {
+        paint(over, at, one_line(over, said, 11.0, room, ink));
+    }
 }
 
 /// `text` on one line of at most `width`, with an ellipsis where it is longer.

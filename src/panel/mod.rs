@@ -5,8 +5,10 @@ pub mod controls;
 pub mod curve;
 pub mod fonts;
 pub mod format;
+pub mod invitation;
 pub mod keys;
 pub mod labels;
+pub mod lanes;
 pub mod layout;
 pub mod models;
 pub mod recognition;
@@ -42,6 +44,7 @@ use crate::{
         mirror::Models,
         service::{ModelIntent, ModelOffer},
     },
+    server::ServerInfo,
     session::replay::{ReplayIntent, mirror::ReplayMirror},
     stream::{IntentSystems, StreamIntent, StreamView, StreamViewItem},
     train::{
@@ -100,6 +103,7 @@ struct Mirrors<'w, 's> {
     monitor: Option<Res<'w, MonitorMirror>>,
     replay: Option<Res<'w, ReplayMirror>>,
     time: Res<'w, Time<Real>>,
+    server: Option<Res<'w, ServerInfo>>,
     status: Option<Res<'w, StatusMirror>>,
 }
 
@@ -129,6 +133,7 @@ fn draw_panels(
     let sources: Vec<String> = streams.iter().map(|stream| stream.source.0.to_string()).collect();
     let lanes = streams.iter().zip(&sources).map(|(stream, source)| lane_view(stream, source, uptime_secs));
     let lanes: Vec<LaneView> = lanes.collect();
+    let invitation = mirrors.server.as_ref().and_then(|server| server.load().invitation());
     let (no_progress, no_models) = (Progress::default(), ModelOffer::default());
     let training = mirrors.training.iter().next();
     let selection = view.selection.clone();
@@ -143,6 +148,7 @@ fn draw_panels(
         selection: selection.as_ref(),
         span_secs: view.span_secs,
         now: mirrors.time.last_update().unwrap_or_else(std::time::Instant::now),
+        invitation: invitation.as_deref(),
         is_live: view.is_live(),
     };
     let whole = UiBuilder::new().layer_id(LayerId::background()).max_rect(context.viewport_rect());
@@ -158,6 +164,8 @@ fn lane_view<'a>(stream: &'a StreamViewItem, source: &'a str, uptime_secs: f64) 
     let report = &stream.transcript.0;
     LaneView {
         key: &stream.stream.key,
+        name: &stream.lane.name,
+        is_muted: stream.lane.is_muted,
         source,
         connection: stream.connection.state(),
         reason: stream.connection.reason(),

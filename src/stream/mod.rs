@@ -36,7 +36,7 @@ use crate::{
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
     monitor::MonitorLease,
     recognise::lanes::LaneMessage,
-    source,
+    source::{self, SourceSpec, whip::Whip},
     task::{Pool, TaskRegistry},
 };
 
@@ -51,6 +51,7 @@ pub(crate) fn pump_name(key: &StreamKey) -> String {
     format!("{key}: pump")
 }
 
+#[allow(clippy::too_many_arguments)]
 /// Starts the pump of a new stream. What comes back: its task, the batches for the screen, and how it stands.
 pub(crate) fn spawn_pump(
     settings: StreamSettings,
@@ -60,12 +61,18 @@ pub(crate) fn spawn_pump(
     monitor: Option<MonitorLease>,
     links: &LinkRegistry,
     tasks: &TaskRegistry,
+    whip: Whip,
 ) -> Result<(Task<()>, LinkReceiver<StreamBatch>, Latest<PumpReport>)> {
     let name = pump_name(&settings.key);
     let (batches, receiver) = links.bounded(format!("{}: columns", settings.key), Kind::Recent, BATCHES);
     let report = Latest::new(PumpReport::new(&settings));
     let outputs = PumpOutputs { batches, sound, report: report.clone(), events, monitor };
-    let pump = Pump::new(settings, Box::new(source::open), orders, outputs)?;
+    let key = settings.key.clone();
+    let opener: Opener = Box::new(move |spec, now| match spec {
+        SourceSpec::Whip => Ok(Box::new(whip.source(&key, now)?)),
+        spec => source::open(spec, now),
+    });
+    let pump = Pump::new(settings, opener, orders, outputs)?;
     Ok((tasks.spawn(Pool::Stream, name, pump), receiver, report))
 }
 

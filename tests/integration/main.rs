@@ -1,7 +1,9 @@
 //! Tests of the whole program: one binary, because each links all of it.
 
+mod browser;
 mod cli;
 mod client;
+mod crowd;
 #[cfg(target_os = "linux")]
 mod display;
 mod exports;
@@ -15,10 +17,18 @@ mod load;
 mod microphone;
 mod microphone_scenarios;
 mod monitor;
+mod page;
+mod page_latency;
 mod program;
 mod pulse;
+mod python;
+mod remote;
 mod replay;
 mod scenarios;
+mod screen;
 mod sse;
+mod stage;
+#[cfg(unix)]
+mod whip;
 #[cfg(target_os = "linux")]
 mod window;
