@@ -122,6 +122,20 @@ impl Chunks {
         Ok(chunks)
     }
 
+    /// Whether a file ends with the magic of a finished one.
+    pub fn has_end(path: &Path) -> Result<bool> {
+        let io = |error| Error::io(format_args!("cannot read {}", path.display()), &error);
+        let mut file = File::open(path).map_err(io)?;
+        let len = file.metadata().map_err(io)?.len();
+        let mut end = [0; MAGIC.len()];
+        if len < 2 * end.len() as u64 {
+            return Ok(false);
+        }
+        file.seek(SeekFrom::End(-(end.len() as i64))).map_err(io)?;
+        file.read_exact(&mut end).map_err(io)?;
+        Ok(end == *MAGIC)
+    }
+
     /// What could not be read so far, in order.
     pub fn damage(&self) -> Vec<Damage> {
         self.damage.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()

@@ -5,17 +5,34 @@
 //! that an overview reads no sound. [`SessionFile`] reads them.
 
 mod chunks;
+mod disk;
+mod handle;
 mod levels;
+pub mod mirror;
 pub mod pyramid;
 mod reader;
+pub mod recorder;
 pub mod records;
+mod rewrite;
 pub mod schema;
+mod track;
+mod verify;
 mod writer;
 
 pub use chunks::Damage;
+pub use disk::{Retention, Storage, session_name};
+pub(crate) use handle::spawn;
+pub use handle::{RecorderHandle, RecorderMessage, RecordingReport, RecordingState, SessionIntent};
 pub use levels::{Overview, level_for};
 pub use reader::{ALL, LaneInfo, SessionFile};
+pub use rewrite::{Recovered, forget, recover, recover_all};
+pub use verify::{Verified, verify};
 pub use writer::SessionWriter;
+
+/// What files say of who wrote them.
+pub fn program_name() -> String {
+    format!("seseragi {}", env!("CARGO_PKG_VERSION"))
+}
 
 #[cfg(test)]
 mod tests;

@@ -265,6 +265,24 @@ impl SessionFile {
         Ok(())
     }
 
+    /// Whose channel it is and what it carries; `None` for one that is not ours.
+    pub(super) fn channel(&self, id: u16) -> Option<(Option<usize>, Content)> {
+        self.channels.iter().find(|(_, channel)| **channel == id).map(|(key, _)| *key)
+    }
+
+    /// The sample of a lane at a time in the file.
+    pub(super) fn sample_of(&self, lane: usize, unix_nanos: u64) -> Result<u64> {
+        Ok(sample_at(&self.info(lane)?.record, unix_nanos))
+    }
+
+    /// Whether a file lacks its end. Only the end is looked at.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_unfinished(path: &Path) -> Result<bool> {
+        Chunks::has_end(path).map(|has_end| !has_end)
+    }
+
     /// What a lane is.
     pub(super) fn info(&self, lane: usize) -> Result<&LaneInfo> {
         let count = self.lanes.len();
