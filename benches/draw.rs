@@ -24,6 +24,7 @@ use seseragi::{
     link::{Kind, LinkRegistry, LinkSender},
     models::ModelStore,
     recognise::lanes::LaneMessage,
+    source::SourceSpec,
     stream::{Spectrogram, StreamCommand, StreamKey},
     task::{Pool, pool},
 };
@@ -62,15 +63,17 @@ impl Stage {
             .expect("an engine");
         config.window.fps = 60;
         let key: StreamKey = "main".parse().expect("a key");
-        let lane = engine.recogniser().add_lane(&key);
+        engine.add_stream(key.clone(), SourceSpec::Demo, 0.0).expect("a lane");
         let sound = engine.recogniser().sound();
         let first = [StreamCommand::Open, StreamCommand::StartRecognition];
         let mut rig = Rig::new(&config, &key, &sound::speech(48_000, 60), 48_000, sound.clone(), &first);
-        // The stream is handed over as the engine would, but its pump stays here.
+        // The stream is handed over as the engine would, but with the pump that stays here; the engine's own is never opened.
         let (arrivals, arrived) = LinkRegistry::default().bounded("new streams", Kind::All, 1);
         let batches = rig.batches.take().expect("nobody else took it");
         let task = pool(Pool::Stream).spawn(async {});
-        let arrival = Arrival { key, task, batches, pump: rig.report.clone(), lane };
+        let Arrival { key, task: unused, place, lane, .. } = tasks.arrived.try_recv().expect("the lane just added");
+        unused.detach();
+        let arrival = Arrival { key, task, place, batches, pump: rig.report.clone(), lane };
         arrivals.send(arrival).expect("an empty link");
         let tasks = EngineTasks { arrived, ..tasks };
         let mut app = if panels {

@@ -110,6 +110,28 @@ pub struct ServerConfig {
     pub is_on: bool,
     /// The port on the loopback interface; 0 takes any that is free.
     pub port: u16,
+    /// Whether phones and other machines are served as well, over HTTPS.
+    #[serde(default)]
+    pub is_lan: bool,
+    /// The port for them; 0 takes any that is free.
+    #[serde(default = "lan_port")]
+    pub lan_port: u16,
+    /// Names under which other machines reach this one besides its addresses and its host name.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// A certificate (PEM, with its chain) instead of the one that is made and kept.
+    #[serde(default)]
+    pub cert: Option<PathBuf>,
+    /// The key of that certificate (PEM).
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Origins, such as `https://studio.example`, whose pages may publish sound over WHIP.
+    #[serde(default)]
+    pub whip_origins: Vec<String>,
+}
+
+fn lan_port() -> u16 {
+    8751
 }
 
 /// The window and the picture.

@@ -2,8 +2,10 @@
 //! it, HTTP steers it; both go through the same commands.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -12,23 +14,25 @@ use bevy::{ecs::resource::Resource, tasks::Task};
 use crate::{
     Error, Result, Text,
     config::Config,
-    event::EventHub,
+    event::{Event, EventHub, LaneChange},
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
     models::ModelStore,
-    monitor::{Monitor, MonitorInput},
+    monitor::{Monitor, MonitorSlot},
     recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
     source::SourceSpec,
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
-    stream::{MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, spawn_pump},
-    task::TaskRegistry,
-    train::{
-        progress::{Phase, Progress},
-        trainer::{TrainSpec, TrainerHandle, TrainingIntent},
+    stream::{
+        MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, checked_name, pump_name,
+        spawn_pump,
     },
+    task::TaskRegistry,
+    train::trainer::{TrainSpec, TrainerHandle, TrainingIntent},
 };
 
 /// How many commands a stream's owner may have waiting.
 const COMMANDS: usize = 64;
+/// How many new streams may wait for the ECS: while the window is blocked, lanes may come and go.
+const ARRIVALS: usize = 4 * MAX_STREAMS;
 
 /// A new stream, on its way to becoming an entity.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Arrival {
     pub key: StreamKey,
     /// The pump. Dropping it ends the stream.
     pub task: Task<()>,
+    /// Its place among the lanes. Dropping it gives the place up.
+    pub place: LanePlace,
     /// Columns and sound for the screen.
     pub batches: LinkReceiver<StreamBatch>,
     /// How the pump stands.
@@ -48,9 +54,38 @@ pub struct Arrival {
 /// What a stream is steered and seen through from outside the ECS.
 #[derive(Clone, Debug)]
 struct Lane {
+    id: u64,
+    key: StreamKey,
     commands: LinkSender<StreamCommand>,
     pump: Latest<PumpReport>,
     lane: Latest<LaneReport>,
+}
+
+/// A stream's place among the lanes, held by whoever holds its pump. Dropping it gives the place up.
+#[derive(Debug)]
+pub struct LanePlace {
+    id: u64,
+    shared: Weak<Shared>,
+}
+
+impl LanePlace {
+    /// Its place from the top, counted from 0; none once the stream was removed.
+    pub fn order(&self) -> Option<usize> {
+        let shared = self.shared.upgrade()?;
+        let lanes = shared.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().position(|lane| lane.id == self.id)
+    }
+}
+
+impl Drop for LanePlace {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            let mut lanes = shared.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = lanes.iter().position(|lane| lane.id == self.id) {
+                shared.recogniser.remove_lane(&lanes.remove(at).key);
+            }
+        }
+    }
 }
 
 /// Everything that works while no frame is drawn. Cheap to clone.
@@ -68,11 +103,13 @@ struct Shared {
     models: ModelStore,
     recogniser: RecogniserHandle,
     trainer: TrainerHandle,
-    lanes: RwLock<BTreeMap<StreamKey, Lane>>,
+    /// In their order on the screen.
+    lanes: RwLock<Vec<Lane>>,
+    next_lane: AtomicU64,
     arrivals: LinkSender<Arrival>,
     frames: Latest<FrameStatus>,
-    /// The loudspeaker's link, until the first stream takes it.
-    monitor: Mutex<Option<MonitorInput>>,
+    /// The loudspeaker's link, for one stream at a time.
+    monitor: MonitorSlot,
 }
 
 impl Engine {
@@ -84,10 +121,10 @@ impl Engine {
             crate::recognise::service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
         let (trainer, train_task) =
             crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
-        let (arrivals, arrived) = links.bounded("new streams", Kind::All, MAX_STREAMS);
+        let (arrivals, arrived) = links.bounded("new streams", Kind::All, ARRIVALS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
         let shared = Shared {
-            monitor: Mutex::new(Some(monitor_input)),
+            monitor: MonitorSlot::new(monitor_input),
             started: now,
             config,
             events,
@@ -97,6 +134,7 @@ impl Engine {
             recogniser,
             trainer,
             lanes: RwLock::default(),
+            next_lane: AtomicU64::new(1),
             arrivals,
             frames: Latest::new(FrameStatus::default()),
         };
@@ -148,16 +186,23 @@ impl Engine {
         &self.shared.frames
     }
 
-    /// Adds a stream, closed and unrecognised. It becomes an entity when the ECS next looks; it works before that.
+    /// Adds a stream at the end of the lanes, closed and unrecognised. It becomes an entity when the ECS next looks; it works
+    /// before that.
+    ///
+    /// # Errors
+    /// Busy when there is one of that key, when one of that key is just ending, or when there are [`MAX_STREAMS`].
     pub fn add_stream(&self, key: StreamKey, source: SourceSpec, gain_db: f32) -> Result<()> {
-        let mut lanes = self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner);
-        if lanes.contains_key(&key) {
+        let shared = &self.shared;
+        let mut lanes = self.lanes_mut();
+        if lanes.iter().any(|lane| lane.key == key) {
             return Err(Error::busy(format!("there is a stream \"{key}\" already")));
         }
         if lanes.len() == MAX_STREAMS {
             return Err(Error::busy(format!("there are {MAX_STREAMS} streams, which is all there can be: remove one")));
         }
-        let shared = &self.shared;
+        if shared.tasks.find(&pump_name(&key)).is_some() {
+            return Err(Error::busy(format!("the stream \"{key}\" is just being removed: try again in a moment")));
+        }
         let (commands, orders) = shared.links.bounded(format!("{key}: commands"), Kind::All, COMMANDS);
         let lane = shared.recogniser.add_lane(&key);
         let settings = StreamSettings::new(&shared.config, key.clone(), source, gain_db, shared.started);
@@ -166,28 +211,76 @@ impl Engine {
             orders,
             shared.recogniser.sound(),
             shared.events.clone(),
-            shared.monitor.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            shared.monitor.take(),
             &shared.links,
             &shared.tasks,
         )?;
-        lanes.insert(key.clone(), Lane { commands, pump: pump.clone(), lane: lane.clone() });
-        let arrival = Arrival { key, task, batches, pump, lane };
+        let id = shared.next_lane.fetch_add(1, Relaxed);
+        let place = LanePlace { id, shared: Arc::downgrade(shared) };
+        let arrival = Arrival { key: key.clone(), task, place, batches, pump: pump.clone(), lane: lane.clone() };
+        lanes.push(Lane { id, key: key.clone(), commands, pump, lane });
+        drop(lanes);
         shared.arrivals.send(arrival).map_err(|arrival| {
-            lanes.remove(&arrival.key);
-            Error::busy(format!("the stream \"{}\" cannot be shown: too many new streams at once", arrival.key))
-        })
+            let key = arrival.key;
+            Error::busy(format!("the stream \"{key}\" cannot be shown: too many new streams at once"))
+        })?;
+        shared.events.publish(Event::Lane { stream: key, change: LaneChange::Added });
+        Ok(())
+    }
+
+    /// Ends a stream: its lane, its history and its transcript go. The key is free again a moment later.
+    pub fn remove_stream(&self, key: &StreamKey) -> Result<()> {
+        let mut lanes = self.lanes_mut();
+        let at = position(&lanes, key)?;
+        let lane = lanes.remove(at);
+        self.shared.recogniser.remove_lane(key);
+        drop(lanes);
+        // A pump that has too much to do to be told ends with its entity.
+        let _ = lane.commands.send(StreamCommand::Remove);
+        self.shared.events.publish(Event::Lane { stream: key.clone(), change: LaneChange::Removed });
+        Ok(())
+    }
+
+    /// Shows a lane at place `to` from the top, counted from 0; the last one if there are fewer.
+    pub fn move_stream(&self, key: &StreamKey, to: usize) -> Result<()> {
+        let mut lanes = self.lanes_mut();
+        let at = position(&lanes, key)?;
+        let lane = lanes.remove(at);
+        let to = to.min(lanes.len());
+        lanes.insert(to, lane);
+        drop(lanes);
+        self.shared.events.publish(Event::Lane { stream: key.clone(), change: LaneChange::Moved(to) });
+        Ok(())
+    }
+
+    /// Whether there is a stream of that key.
+    pub fn has_stream(&self, key: &StreamKey) -> bool {
+        position(&self.lanes(), key).is_ok()
     }
 
     /// Asks something of a stream.
     pub fn command_stream(&self, key: &StreamKey, command: StreamCommand) -> Result<()> {
-        let lanes = self.shared.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(lane) = lanes.get(key) else {
-            let known: Vec<_> = lanes.keys().map(StreamKey::as_str).collect();
-            return Err(Error::not_found(format!("there is no stream \"{key}\"; there are: {}", known.join(", "))));
+        let command = match command {
+            StreamCommand::Remove => return self.remove_stream(key),
+            StreamCommand::MoveTo(to) => return self.move_stream(key, to),
+            StreamCommand::SetName(name) => {
+                StreamCommand::SetName(checked_name(&name)?.unwrap_or_else(|| key.as_str().into()))
+            }
+            command => command,
         };
+        let lanes = self.lanes();
+        let lane = &lanes[position(&lanes, key)?];
         lane.commands
             .send(command)
             .map_err(|_| Error::busy(format!("the stream \"{key}\" has too many commands waiting")))
+    }
+
+    fn lanes(&self) -> RwLockReadGuard<'_, Vec<Lane>> {
+        self.shared.lanes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lanes_mut(&self) -> RwLockWriteGuard<'_, Vec<Lane>> {
+        self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks something of the trainer.
@@ -215,13 +308,8 @@ impl Engine {
     pub fn status(&self, now: Instant) -> Status {
         let shared = &self.shared;
         let uptime_secs = now.saturating_duration_since(shared.started).as_secs_f64();
-        let streams: Vec<_> = {
-            let lanes = shared.lanes.read().unwrap_or_else(PoisonError::into_inner);
-            lanes
-                .iter()
-                .map(|(key, lane)| stream_status(key, &lane.pump.load(), &lane.lane.load(), uptime_secs))
-                .collect()
-        };
+        let streams: Vec<_> =
+            self.lanes().iter().enumerate().map(|(order, lane)| stream_status(lane, order, uptime_secs)).collect();
         let progress = shared.trainer.progress();
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -229,7 +317,7 @@ impl Engine {
             is_training: progress.phase.is_active(),
             realtime_running: streams.iter().any(StreamStatus::is_running),
             streams,
-            training: training_status(&progress),
+            training: TrainingStatus::of(&progress),
             frames: *shared.frames.load(),
             tasks: shared.tasks.status(),
             links: shared.links.status(),
@@ -249,6 +337,13 @@ pub struct EngineTasks {
     pub monitor: Monitor,
 }
 
+fn position(lanes: &[Lane], key: &StreamKey) -> Result<usize> {
+    lanes.iter().position(|lane| lane.key == *key).ok_or_else(|| {
+        let known: Vec<_> = lanes.iter().map(|lane| lane.key.as_str()).collect();
+        Error::not_found(format!("there is no stream \"{key}\"; there are: {}", known.join(", ")))
+    })
+}
+
 impl StreamStatus {
     /// Whether sound arrives and is being recognised.
     pub fn is_running(&self) -> bool {
@@ -256,9 +351,13 @@ impl StreamStatus {
     }
 }
 
-fn stream_status(key: &StreamKey, pump: &PumpReport, lane: &LaneReport, uptime_secs: f64) -> StreamStatus {
+fn stream_status(lane: &Lane, order: usize, uptime_secs: f64) -> StreamStatus {
+    let (pump, key, lane) = (lane.pump.load(), lane.key.clone(), lane.lane.load());
     StreamStatus {
-        key: key.clone(),
+        key,
+        name: pump.name.clone(),
+        order,
+        is_muted: pump.is_muted,
         source: pump.source.to_string(),
         connection: pump.connection.state(),
         history: pump.connection.history().to_vec(),
@@ -277,24 +376,4 @@ fn stream_status(key: &StreamKey, pump: &PumpReport, lane: &LaneReport, uptime_s
         partial: lane.transcript.partial_text(),
         tokens: lane.transcript.tokens(),
     }
-}
-
-fn training_status(progress: &Progress) -> Option<TrainingStatus> {
-    if progress.phase == Phase::Idle {
-        return None;
-    }
-    Some(TrainingStatus {
-        run: progress.run.clone(),
-        phase: progress.phase,
-        epoch: progress.epoch,
-        epochs: progress.epochs,
-        step: progress.step,
-        steps: progress.steps,
-        loss: progress.loss,
-        learning_rate: progress.learning_rate,
-        examples_per_sec: progress.examples_per_sec,
-        eta_secs: progress.eta_secs,
-        updates: progress.updates,
-        longest_pause_secs: progress.longest_pause_secs,
-    })
 }

@@ -36,6 +36,13 @@ pub enum Event {
         /// Why, where there is something to say.
         reason: Option<Text>,
     },
+    /// A lane came, went or looks different.
+    Lane {
+        /// Which stream.
+        stream: StreamKey,
+        /// What changed.
+        change: LaneChange,
+    },
     /// Sound is missing.
     Gap {
         /// Which stream.
@@ -82,12 +89,29 @@ pub enum Event {
     },
 }
 
+/// What changed about a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaneChange {
+    /// It is new.
+    Added,
+    /// It is gone, with its history and its transcript.
+    Removed,
+    /// It is shown at this place from the top, counted from 0.
+    Moved(usize),
+    /// It is called this.
+    Named(Text),
+    /// Whether what arrives is kept from everybody.
+    Muted(bool),
+}
+
 impl Event {
     /// The stream that it is about, if any.
     pub fn stream(&self) -> Option<&StreamKey> {
         match self {
             Self::Connection { stream, .. }
             | Self::Gap { stream, .. }
+            | Self::Lane { stream, .. }
             | Self::Recognition { stream, .. }
             | Self::Partial { stream, .. }
             | Self::Final { stream, .. } => Some(stream),

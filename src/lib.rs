@@ -26,6 +26,7 @@ pub mod stream;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod welcome;
 
 pub use error::{Error, ErrorKind, Result};
 pub use text::Text;

@@ -12,11 +12,13 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Text;
 
 /// What a link does when it is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LinkKind)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Everything counts; a full link refuses.
@@ -28,7 +30,7 @@ pub enum Kind {
 }
 
 /// How full a link is, as the status shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LinkStatus {
     /// What it carries, and for whom.
     pub name: Text,

@@ -1,6 +1,7 @@
 //! The status: one object for the panel, `--status-json` and `GET /api/status`. Its fields are a contract.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     Text,
@@ -8,11 +9,11 @@ use crate::{
     recognise::transcript::Token,
     stream::{ConnectionState, Gap, StreamKey, Transition},
     task::TaskStatus,
-    train::progress::Phase,
+    train::progress::{Phase, Progress},
 };
 
 /// How everything stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Status {
     /// Of the program.
     pub version: &'static str,
@@ -22,7 +23,7 @@ pub struct Status {
     pub is_training: bool,
     /// Whether a connected stream is being recognised.
     pub realtime_running: bool,
-    /// Every stream, in the order of their keys.
+    /// Every stream, in their order on the screen.
     pub streams: Vec<StreamStatus>,
     /// The training run, while there is or was one.
     pub training: Option<TrainingStatus>,
@@ -35,10 +36,16 @@ pub struct Status {
 }
 
 /// How one stream stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StreamStatus {
-    /// Its name.
+    /// Its key, which it keeps.
     pub key: StreamKey,
+    /// What it is called on the screen.
+    pub name: Text,
+    /// Its place on the screen, counted from 0 at the top.
+    pub order: usize,
+    /// Whether what arrives is kept from everybody.
+    pub is_muted: bool,
     /// What fills it.
     pub source: String,
     /// How it stands with its source.
@@ -76,7 +83,7 @@ pub struct StreamStatus {
 }
 
 /// How the training stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TrainingStatus {
     /// The run's name.
     pub run: Text,
@@ -105,7 +112,7 @@ pub struct TrainingStatus {
 }
 
 /// What is drawn.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub struct FrameStatus {
     /// Drawn frames since the start; 0 when headless.
     pub drawn: u64,
@@ -115,4 +122,27 @@ pub struct FrameStatus {
     pub p99_millis: f64,
     /// Bytes of columns and peaks sent to the GPU for the last frame.
     pub uploaded_bytes: u64,
+}
+
+impl TrainingStatus {
+    /// How the training stands, if there is or was a run.
+    pub fn of(progress: &Progress) -> Option<Self> {
+        if progress.phase == Phase::Idle {
+            return None;
+        }
+        Some(Self {
+            run: progress.run.clone(),
+            phase: progress.phase,
+            epoch: progress.epoch,
+            epochs: progress.epochs,
+            step: progress.step,
+            steps: progress.steps,
+            loss: progress.loss,
+            learning_rate: progress.learning_rate,
+            examples_per_sec: progress.examples_per_sec,
+            eta_secs: progress.eta_secs,
+            updates: progress.updates,
+            longest_pause_secs: progress.longest_pause_secs,
+        })
+    }
 }

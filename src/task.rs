@@ -15,6 +15,7 @@ use std::{
 
 use bevy::tasks::{Task, TaskPool, TaskPoolBuilder};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Error, Result, Text};
 
@@ -95,7 +96,7 @@ pub trait Job: Send + 'static {
 }
 
 /// What the status says of a job.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TaskStatus {
     /// Which job.
     pub name: Text,
@@ -132,7 +133,7 @@ impl TaskRegistry {
     /// after a back-off of 10 ms that doubles up to 1 s and starts anew after ten good seconds.
     pub fn spawn(&self, on: Pool, name: impl Into<Text>, job: impl Job) -> Task<()> {
         let record = self.record(name);
-        pool(on).spawn(run(job, record))
+        pool(on).spawn(run(Running { job, record: DoneOnDrop(record) }))
     }
 
     /// A record for a job that drives itself.
@@ -175,9 +176,16 @@ impl Drop for DoneOnDrop {
     }
 }
 
-async fn run(mut job: impl Job, record: Arc<TaskRecord>) {
+/// A job and its record. Dropped in this order, also by a cancellation before the first tick: a job that is done is gone.
+struct Running<J> {
+    job: J,
+    record: DoneOnDrop,
+}
+
+async fn run<J: Job>(running: Running<J>) {
     const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-    let record = DoneOnDrop(record);
+    let mut running = running;
+    let Running { job, record } = &mut running;
     let mut backoff = FIRST_BACKOFF;
     let mut last_panic: Option<Instant> = None;
     loop {
@@ -295,7 +303,7 @@ mod tests {
         let recovered = Arc::new(AtomicU64::new(0));
         let record = tasks.record("flaky");
         let job = Flaky { ticks: 0, recovered: recovered.clone() };
-        bevy::tasks::block_on(run(job, record.clone()));
+        bevy::tasks::block_on(run(Running { job, record: DoneOnDrop(record.clone()) }));
         assert_eq!((recovered.load(Relaxed), record.restarts.load(Relaxed)), (2, 2));
         assert!(tasks.status().is_empty(), "a job that is done leaves the status");
     }

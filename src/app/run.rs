@@ -28,6 +28,7 @@ use crate::{
     status::FrameStatus,
     status_file::StatusFile,
     train::trainer::TrainSpec,
+    welcome::welcome,
 };
 
 /// What a run of the program is asked to do.
@@ -73,7 +74,7 @@ pub fn run(options: RunOptions) -> Result<()> {
     let models = ModelStore::standard()?;
     let (engine, tasks) = start_engine(options.config.clone(), models)?;
     let server = match options.config.server.is_on {
-        true => Some(Server::start(engine.clone(), options.config.server.port)?),
+        true => Some(Server::start(engine.clone(), &options.config.server)?),
         false => None,
     };
     let status_file = options.status_json.clone().map(|path| StatusFile::start(path, engine.clone())).transpose()?;
@@ -82,13 +83,16 @@ pub fn run(options: RunOptions) -> Result<()> {
     }
     if let Some(server) = &server {
         // Whoever closed the standard output does not want to know.
-        let _ = writeln!(std::io::stdout(), "Status and control: http://{}/api/status", server.addr());
+        let _ = write!(std::io::stdout(), "{}", welcome(&server.info().load(), options.is_headless));
     }
     // A second handler in one process is an error of tests only, where nobody sends signals.
     let _ = ctrlc::set_handler(|| IS_STOPPED.store(true, Relaxed));
     let mut app = build(&options, engine, tasks);
     if let Some(after) = options.exit_after {
         app.insert_resource(ExitAt(after));
+    }
+    if let Some(server) = &server {
+        app.insert_resource(server.info().clone());
     }
     if let Some(status_file) = status_file {
         app.insert_resource(status_file);

@@ -45,6 +45,18 @@ pub(super) struct RunArgs {
     /// The port of the HTTP server on this machine; 0 takes any that is free
     #[arg(long)]
     port: Option<u16>,
+    /// Let phones and other machines in as well: over HTTPS, with the token of the code that is shown
+    #[arg(long)]
+    lan: bool,
+    /// The port for them; 0 takes any that is free
+    #[arg(long, value_name = "PORT", requires = "lan")]
+    lan_port: Option<u16>,
+    /// A certificate (PEM, with its chain) instead of the one that is made and kept
+    #[arg(long, value_name = "PATH", requires_all = ["key", "lan"])]
+    cert: Option<PathBuf>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "PATH", requires = "cert")]
+    key: Option<PathBuf>,
     /// Read the settings from this file
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
@@ -71,6 +83,14 @@ impl RunArgs {
         config.window.is_fullscreen |= self.fullscreen;
         if let Some(port) = self.port {
             (config.server.is_on, config.server.port) = (true, port);
+        }
+        let server = &mut config.server;
+        if self.lan {
+            (server.is_on, server.is_lan) = (true, true);
+        }
+        server.lan_port = self.lan_port.unwrap_or(server.lan_port);
+        if self.cert.is_some() {
+            (server.cert, server.key) = (self.cert, self.key);
         }
         let trains = self.train.is_some();
         config.train.dataset = self.train.unwrap_or(config.train.dataset);
@@ -156,6 +176,9 @@ mod tests {
         assert_eq!(all.status_json, Some("s.json".into()));
         assert_eq!(all.config.lanes[0].source.to_string(), "mic:pulseaudio:desk");
         assert!(options(&["--fullscreen"]).config.window.is_fullscreen);
+        let server = options(&["--lan", "--lan-port", "7", "--cert", "c.pem", "--key", "k.pem"]).config.server;
+        assert_eq!((server.is_lan, server.lan_port), (true, 7));
+        assert_eq!((server.cert, server.key), (Some("c.pem".into()), Some("k.pem".into())));
     }
 
     #[test]
@@ -171,7 +194,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_by_the_command_line() {
-        let bad: [&[&str]; 6] = [
+        let bad: [&[&str]; 8] = [
+            &["--lan", "--cert", "chain.pem"],
+            &["--lan-port", "1"],
             &["--source", "radio"],
             &["--after", "3"],
             &["--exit-after", "-1"],

@@ -11,7 +11,7 @@ use crate::stream::MAX_STREAMS;
 pub struct Lane {
     /// The stream.
     pub entity: Entity,
-    /// What the lane is called: the stream's key.
+    /// What the lane is called.
     pub name: String,
     /// Samples a second of the stream.
     pub sample_rate_hz: u32,

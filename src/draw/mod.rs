@@ -31,7 +31,7 @@ pub use screenshot::{PictureSaved, screenshot_offscreen, screenshot_window};
 use crate::{
     app::{Draw, FrameClock},
     config::WindowConfig,
-    stream::{Stream, Waveform},
+    stream::{LaneInfo, Stream, Waveform},
 };
 use lanes::{Lane, Lanes};
 use plot::{PlotFrame, UploadStats};
@@ -72,7 +72,7 @@ fn draw_upload_count(frame: Res<PlotFrame>, mut clock: ResMut<FrameClock>) {
 /// Lays out the lanes and lets their clocks run.
 #[allow(clippy::too_many_arguments)]
 fn draw_lanes(
-    streams: Query<(Entity, &Stream, &Waveform)>,
+    streams: Query<(Entity, &Stream, &LaneInfo, &Waveform)>,
     cameras: Query<(&Camera, Option<&EguiOutput>), With<Camera2d>>,
     area: Res<PlotArea>,
     time: Res<Time<Real>>,
@@ -99,11 +99,11 @@ fn draw_lanes(
     let elapsed_secs = last.map(|last| time.elapsed().saturating_sub(last).as_secs_f64()).unwrap_or(0.0);
     *last = Some(time.elapsed());
     let mut sorted: Vec<_> = streams.iter().collect();
-    sorted.sort_by(|(_, a, _), (_, b, _)| a.key.cmp(&b.key));
+    sorted.sort_by_key(|(_, _, info, _)| info.order);
     view.keep(|entity| streams.contains(entity));
     let places = lanes::stack(area, sorted.len());
     lanes.lanes.clear();
-    for (at, (entity, stream, waveform)) in sorted.into_iter().enumerate() {
+    for (at, (entity, stream, info, waveform)) in sorted.into_iter().enumerate() {
         let rate = f64::from(stream.sample_rate_hz);
         let kept = waveform.history().range(0);
         view.advance(entity, elapsed_secs, kept.start as f64 / rate, kept.end as f64 / rate);
@@ -111,7 +111,7 @@ fn draw_lanes(
         let right_secs = view.right_secs(entity);
         lanes.lanes.push(Lane {
             entity,
-            name: stream.key.to_string(),
+            name: info.name.to_string(),
             sample_rate_hz: stream.sample_rate_hz,
             left_secs: right_secs - view.span_secs,
             right_secs,

@@ -49,6 +49,44 @@ pub struct MonitorInput {
     shared: Arc<Shared>,
 }
 
+/// Where the pump's end waits for a stream. Kept by the engine; one stream at a time has it.
+#[derive(Clone)]
+pub struct MonitorSlot(Arc<Mutex<Option<MonitorInput>>>);
+
+/// The pump's end, for as long as its stream lives.
+pub struct MonitorLease {
+    input: Option<MonitorInput>,
+    slot: MonitorSlot,
+}
+
+impl MonitorSlot {
+    /// A slot with the pump's end in it.
+    pub fn new(input: MonitorInput) -> Self {
+        Self(Arc::new(Mutex::new(Some(input))))
+    }
+
+    /// The pump's end, if no other stream has it.
+    pub fn take(&self) -> Option<MonitorLease> {
+        let input = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(MonitorLease { input: Some(input), slot: self.clone() })
+    }
+}
+
+impl MonitorLease {
+    /// Hands over samples at the stream's rate. Never blocks; costs nothing while the monitor is off.
+    pub fn push(&mut self, samples: &[i16]) {
+        if let Some(input) = &mut self.input {
+            input.push(samples);
+        }
+    }
+}
+
+impl Drop for MonitorLease {
+    fn drop(&mut self) {
+        *self.slot.0.lock().unwrap_or_else(PoisonError::into_inner) = self.input.take();
+    }
+}
+
 enum Order {
     On(bool),
     VolumeDb(f32),

@@ -245,6 +245,10 @@ labels! {
     CAUSE_LOST: "音源の喪失", "source lost";
     /// Another source was chosen.
     CAUSE_SWITCH: "音源の切り替え", "source switched";
+    /// The lane was muted.
+    CAUSE_MUTED: "ミュート", "muted";
+    /// Packets were lost.
+    CAUSE_NETWORK: "通信の欠落", "lost on the way";
     /// State.
     STATE_IDLE: "未接続", "idle";
     /// State.

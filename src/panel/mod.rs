@@ -118,7 +118,7 @@ fn draw_panels(
     let status = mirrors.status.as_ref().map(|mirror| mirror.status());
     let uptime_secs = status.map_or(0.0, |status| status.uptime_secs);
     let mut streams: Vec<_> = mirrors.streams.iter().collect();
-    streams.sort_by(|a, b| a.stream.key.cmp(&b.stream.key));
+    streams.sort_by_key(|stream| stream.lane.order);
     let sources: Vec<String> = streams.iter().map(|stream| stream.source.0.to_string()).collect();
     let lanes = streams.iter().zip(&sources).map(|(stream, source)| lane_view(stream, source, uptime_secs));
     let lanes: Vec<LaneView> = lanes.collect();

@@ -162,6 +162,8 @@ fn cause(cause: GapCause) -> Label {
         GapCause::Stall => labels::CAUSE_STALL,
         GapCause::Lost => labels::CAUSE_LOST,
         GapCause::Switch => labels::CAUSE_SWITCH,
+        GapCause::Muted => labels::CAUSE_MUTED,
+        GapCause::Network => labels::CAUSE_NETWORK,
     }
 }
 

@@ -102,6 +102,11 @@ impl RecogniserHandle {
         report
     }
 
+    /// A lane is over: it has no report any more. Its pump tells the recogniser itself, after the last of its sound.
+    pub fn remove_lane(&self, key: &StreamKey) {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     /// Does what is asked about models. Loading happens elsewhere; it is told by events.
     pub fn command(&self, intent: ModelIntent) -> Result<()> {
         match intent {

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Text;
 
 /// One recognised word. Times are on the stream's clock.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Token {
     /// The word.
     pub token: Text,
@@ -20,7 +21,7 @@ pub struct Token {
 }
 
 /// Tokens between two endpoints; final.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Segment {
     /// The words, separated by blanks.
     pub text: String,
@@ -42,7 +43,7 @@ impl Segment {
 
 /// The tokens since the last endpoint. More may follow, and the end and the score of the last may still change; none
 /// is taken back.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Hypothesis {
     /// The words, separated by blanks; empty when nothing is being said.
     pub text: String,

@@ -2,11 +2,16 @@
 
 use axum::{
     Json,
-    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
-    http::{Method, StatusCode, Uri},
+    extract::{
+        multipart::{MultipartError, MultipartRejection},
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+        ws::rejection::WebSocketUpgradeRejection,
+    },
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Error, ErrorKind};
 
@@ -15,18 +20,41 @@ use crate::{Error, ErrorKind};
 pub(super) struct ApiError {
     status: StatusCode,
     detail: String,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+/// What an error looks like.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorReply {
+    /// What was wrong, where, and what to do.
+    detail: String,
 }
 
 impl ApiError {
     /// An error with a status of its own.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), header: None }
+    }
+
+    /// The same with a header that belongs to its status.
+    pub(super) fn with_header(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
+    /// Its status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "detail": self.detail }))).into_response()
+        let mut response = (self.status, Json(ErrorReply { detail: self.detail })).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
 }
 
@@ -37,7 +65,8 @@ impl From<Error> for ApiError {
             ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Busy => StatusCode::CONFLICT,
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::Permission | ErrorKind::Io | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorKind::Permission => StatusCode::FORBIDDEN,
+            ErrorKind::Io | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.message)
     }
@@ -54,7 +83,14 @@ macro_rules! from_rejection {
     };
 }
 
-from_rejection!(JsonRejection, PathRejection, QueryRejection);
+from_rejection!(
+    JsonRejection,
+    PathRejection,
+    QueryRejection,
+    MultipartRejection,
+    MultipartError,
+    WebSocketUpgradeRejection
+);
 
 /// A path that is not served.
 pub(super) async fn no_such_path(method: Method, uri: Uri) -> ApiError {

@@ -13,8 +13,10 @@ use axum::{
 use futures_lite::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Shared, api::known_stream, error::ApiError};
+use super::{Shared, error::ApiError};
 use crate::{event::EventHub, stream::StreamKey};
 
 /// How often a line without meaning is sent when nothing happens, so that both ends notice a dead connection.
@@ -26,23 +28,35 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Events taken out of the ring at once.
 const BATCH: usize = 64;
 
-/// Which events are wanted.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    /// Only those about this stream.
-    stream: Option<String>,
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(listen))
 }
 
-/// `GET /api/events`: every event from now on, or from the one after `Last-Event-ID`. What was forgotten meanwhile comes as
+/// Which events are wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Only those about this stream, which need not be there yet, and those about no stream.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    stream: Option<String>,
+    /// The token, where no header can be sent; the guard has looked at it.
+    #[expect(dead_code, reason = "named, so that it is not refused as unknown")]
+    token: Option<String>,
+}
+
+/// Every event from now on, or from the one after `Last-Event-ID`. What was forgotten meanwhile comes as
 /// an event named `missed` with `{"missed": COUNT}`.
-pub(super) async fn listen(
+#[utoipa::path(
+    get, path = "/api/events", tag = "events", params(Wanted, ("Last-Event-ID" = Option<u64>, Header)),
+    responses((status = 200, description = "Records as /protocol has them.", content_type = "text/event-stream", body = String))
+)]
+async fn listen(
     State(shared): State<Shared>,
     headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let Query(wanted) = wanted?;
-    let stream = wanted.stream.map(|key| known_stream(&shared.engine, &key)).transpose()?;
+    let stream = wanted.stream.map(|key| key.parse::<StreamKey>()).transpose()?;
     let hub = shared.engine.events().clone();
     let after = first_after(&headers, hub.last_id())?;
     let listener = Listener {
@@ -111,8 +125,10 @@ impl Listener {
         if missed > 0 {
             self.ready.push_back(Event::default().event("missed").data(format!("{{\"missed\":{missed}}}")));
         }
-        let wanted =
-            records.iter().filter(|record| self.stream.is_none() || record.event.stream() == self.stream.as_ref());
+        let wanted = records.iter().filter(|record| match (&self.stream, record.event.stream()) {
+            (Some(wanted), Some(of)) => wanted == of,
+            _ => true,
+        });
         self.ready.extend(wanted.filter_map(|record| {
             // A record is plain data; if it could not be written as JSON, the hole in the ids would show it.
             Event::default().id(record.id.to_string()).json_data(&**record).ok()

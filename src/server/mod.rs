@@ -1,29 +1,38 @@
-//! The HTTP server on the loopback interface. It speaks with the engine directly, so that it answers while no frame is drawn.
-//! This folder is the one place that knows axum, and its thread the one place where tokio runs.
+//! The HTTP server. It speaks with the engine directly, so that it answers while no frame is drawn. This folder is the one place
+//! that knows axum, and its thread the one place where tokio runs.
+//!
+//! Programs of this machine are served over HTTP on the loopback interface. Phones and other machines are served only where asked
+//! for, over HTTPS, and must know a token. Every request of either passes one guard.
 
+mod access;
 mod api;
+mod clients;
+mod doors;
 mod error;
 mod events;
 mod guard;
+mod info;
+mod lan;
+mod page;
+mod tls;
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
-    routing::{get, post},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum_server::Control;
 use bevy::ecs::resource::Resource;
 use tokio::{runtime, sync::watch};
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Error, ErrorKind, Result, engine::Engine, task::spawn_thread};
+pub use info::{Places, ServerInfo};
 
-/// The largest body of a request, bytes.
+use crate::{Error, Result, config::ServerConfig, engine::Engine, task::spawn_thread};
+use access::Access;
+use clients::Clients;
+use doors::Bound;
+use lan::Lan;
+
+/// The largest body of a request, bytes, where nothing else is said.
 const MAX_BODY: usize = 64 * 1024;
 
 /// How long requests under way may go on after the server was told to stop.
@@ -40,14 +49,31 @@ struct Shared {
 #[derive(Resource, Debug)]
 pub struct Server {
     addr: SocketAddr,
+    lan_addr: Option<SocketAddr>,
+    info: ServerInfo,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Serves `engine` on `port` of the loopback interface; 0 takes any port that is free, and [`Server::addr`] says which.
-    pub fn start(engine: Engine, port: u16) -> Result<Self> {
-        let (listener, addr) = bind(port).map_err(|error| refused(port, &error))?;
+    /// Serves `engine` as `config` says.
+    ///
+    /// # Errors
+    /// When a port is taken, or the certificate or the token can be neither read nor made.
+    pub fn start(engine: Engine, config: &ServerConfig) -> Result<Self> {
+        let bound = Bound::loopback(config.port)?;
+        let lan = config.is_lan.then(|| Lan::prepare(&engine, config)).transpose()?;
+        let (addr, lan_addr) = (bound.addr(), lan.as_ref().map(Lan::addr));
+        let info = ServerInfo::new(
+            format!("http://{addr}"),
+            lan.as_ref().map(Lan::urls).unwrap_or_default(),
+            lan.as_ref().map(Lan::token),
+        );
+        let access = Access {
+            names: lan.as_ref().map(Lan::names).unwrap_or_default(),
+            token: lan.as_ref().map(Lan::token),
+            whip_origins: config.whip_origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
+        };
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -55,21 +81,33 @@ impl Server {
             .map_err(|error| Error::io("cannot start the HTTP server", &error))?;
         let (stop, stopped) = watch::channel(false);
         let events = engine.events().clone();
+        let routes = routes(Shared { engine, stop: stopped.clone() }, access);
+        let moved = info.clone();
         let thread = spawn_thread("http", move || {
-            if let Err(error) = runtime.block_on(serve(listener, Shared { engine, stop: stopped })) {
+            if let Err(error) = runtime.block_on(serve(bound, lan, routes, moved, stopped)) {
                 let message = format!("the HTTP server ended: {error}");
                 events.publish(crate::event::Event::Failure { owner: "server".into(), message });
             }
         })?;
-        Ok(Self { addr, stop, thread: Some(thread) })
+        Ok(Self { addr, lan_addr, info, stop, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// Where it listens for programs of this machine.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Stops: open event streams end, requests under way have a second to finish. Returns when the port is free again.
+    /// Where it listens for other machines, if it does.
+    pub fn lan_addr(&self) -> Option<SocketAddr> {
+        self.lan_addr
+    }
+
+    /// Where it is reached, as far as people want to know.
+    pub fn info(&self) -> &ServerInfo {
+        &self.info
+    }
+
+    /// Stops: open event streams end, requests under way have a second to finish. Returns when the ports are free again.
     pub fn stop(&mut self) {
         self.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
@@ -85,57 +123,41 @@ impl Drop for Server {
     }
 }
 
-fn bind(port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-    listener.set_nonblocking(true)?;
-    let addr = listener.local_addr()?;
-    Ok((listener, addr))
-}
-
-fn refused(port: u16, error: &std::io::Error) -> Error {
-    let failed = Error::io(format_args!("cannot serve on port {port} of 127.0.0.1"), error);
-    match failed.kind {
-        ErrorKind::Busy => Error::busy(format!(
-            "port {port} of 127.0.0.1 is taken by another program: end that one, or choose another port with --port (0 takes \
-             any that is free)"
-        )),
-        ErrorKind::Permission => Error::new(failed.kind, format!("{failed}: choose a port above 1023 with --port")),
-        _ => failed,
-    }
-}
-
-async fn serve(listener: TcpListener, shared: Shared) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let stopped = async |mut stop: watch::Receiver<bool>| {
+async fn serve(
+    bound: Bound,
+    lan: Option<Lan>,
+    routes: Router,
+    info: ServerInfo,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let (clients, control) = (Clients::default(), Control::new());
+    let loopback = bound.serve(routes.clone(), clients.clone(), control.clone());
+    let network = async {
+        match lan {
+            Some(lan) => lan.serve(routes, clients, control.clone(), info).await,
+            None => Ok(()),
+        }
+    };
+    let stopped = async {
         // An error says that the sender is gone, and with it the server's owner.
         let _ = stop.wait_for(|is_stopped| *is_stopped).await;
+        control.graceful_shutdown(Some(GRACE));
     };
-    let (stop, deadline) = (shared.stop.clone(), shared.stop.clone());
-    let serving = axum::serve(listener, routes(shared)).with_graceful_shutdown(async move { stopped(stop).await });
-    tokio::select! {
-        result = serving => result,
-        () = async move { stopped(deadline).await; tokio::time::sleep(GRACE).await } => Ok(()),
-    }
+    let ((), loopback, network) = tokio::join!(stopped, loopback, network);
+    loopback.and(network)
 }
 
-fn routes(shared: Shared) -> Router {
-    Router::new()
-        .route("/api/status", get(api::status))
-        .route("/api/progress", get(api::progress))
-        .route("/api/events", get(events::listen))
-        .route("/api/train/start", post(api::start_training))
-        .route("/api/train/stop", post(api::stop_training))
-        .route("/api/train/pause", post(api::pause_training))
-        .route("/api/train/resume", post(api::resume_training))
-        .route("/api/streams/{key}/start", post(api::start_stream))
-        .route("/api/streams/{key}/stop", post(api::stop_stream))
-        .route("/api/streams/{key}/open", post(api::open_stream))
-        .route("/api/streams/{key}/close", post(api::close_stream))
-        .route("/api/models", get(api::models))
-        .route("/api/models/{name}/use", post(api::use_model))
+/// Everything that is served. What is registered as `routes!` stands in `/api/openapi.json` as well.
+fn routes(shared: Shared, access: Access) -> Router {
+    let (router, openapi) =
+        OpenApiRouter::with_openapi(api::description()).merge(api::routes()).merge(events::routes()).split_for_parts();
+    let openapi = api::finish(openapi);
+    router
+        .merge(api::document(openapi))
+        .merge(page::routes())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(guard::only_from_here))
+        .layer(middleware::from_fn_with_state(Arc::new(access), guard::guard))
         .with_state(shared)
 }

@@ -4,11 +4,12 @@ use std::{fmt, sync::Arc};
 
 use bevy::ecs::component::Component;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Text;
 
 /// How a stream stands with its source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
     /// Nobody asked for sound yet.
@@ -40,7 +41,7 @@ impl fmt::Display for ConnectionState {
 }
 
 /// One change of state.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Transition {
     /// The state that began.
     pub state: ConnectionState,

@@ -9,8 +9,8 @@ use super::{
     peaks::SoundHistory,
 };
 use crate::{
-    Error,
-    engine::{Arrival, Engine, EngineTasks},
+    Error, Text,
+    engine::{Arrival, Engine, EngineTasks, LanePlace},
     event::Event,
     link::{Latest, LinkReceiver},
     recognise::service::LaneReport,
@@ -38,10 +38,22 @@ pub struct Stream {
 #[derive(Component, Clone, Debug, PartialEq)]
 pub struct StreamSource(pub SourceSpec);
 
-/// The running pump. Dropping it ends the stream.
+/// The running pump and its place among the lanes. Dropping it ends the stream.
 #[derive(Component, Debug)]
 pub struct PumpTask {
     _task: Task<()>,
+    place: LanePlace,
+}
+
+/// How the lane of a stream looks.
+#[derive(Component, Clone, Debug, PartialEq, Eq)]
+pub struct LaneInfo {
+    /// What it is called.
+    pub name: Text,
+    /// Its place from the top, counted from 0.
+    pub order: usize,
+    /// Whether what arrives is kept from everybody.
+    pub is_muted: bool,
 }
 
 /// The columns of a stream, as far back as they are kept.
@@ -135,6 +147,8 @@ pub struct StreamView {
     pub entity: Entity,
     /// Name and rate.
     pub stream: &'static Stream,
+    /// How its lane looks.
+    pub lane: &'static LaneInfo,
     /// What fills it.
     pub source: &'static StreamSource,
     /// How it stands with its source.
@@ -163,7 +177,10 @@ struct Arrivals(LinkReceiver<Arrival>);
 
 pub(crate) fn plugin(app: &mut App) {
     app.add_message::<StreamIntent>()
-        .add_systems(PreUpdate, (receive_arrivals, receive_batches, receive_reports).chain().in_set(ReceiveSystems))
+        .add_systems(
+            PreUpdate,
+            (receive_arrivals, receive_removals, receive_batches, receive_reports).chain().in_set(ReceiveSystems),
+        )
         .add_systems(Update, apply_intents.in_set(IntentSystems));
 }
 
@@ -177,14 +194,17 @@ pub(crate) fn connect(app: &mut App, engine: Engine, tasks: EngineTasks) {
 }
 
 fn receive_arrivals(arrivals: Res<Arrivals>, engine: Res<Engine>, mut commands: Commands) {
-    while let Some(Arrival { key, task, batches, pump, lane }) = arrivals.0.try_recv() {
+    while let Some(Arrival { key, task, place, batches, pump, lane }) = arrivals.0.try_recv() {
+        // One that was removed before it was ever seen leaves no trace.
+        let Some(order) = place.order() else { continue };
         let config = &engine.config().stream;
         let report = pump.load();
         let columns = config.history_columns(engine.config().lanes.len());
         commands.spawn((
             Stream { key, sample_rate_hz: report.sample_rate_hz },
             StreamSource(report.source.clone()),
-            PumpTask { _task: task },
+            PumpTask { _task: task, place },
+            LaneInfo { name: report.name.clone(), order, is_muted: report.is_muted },
             report.connection.clone(),
             report.stats,
             Spectrogram {
@@ -199,6 +219,17 @@ fn receive_arrivals(arrivals: Res<Arrivals>, engine: Res<Engine>, mut commands: 
             LaneTranscript(lane.load()),
             StreamLinks { batches, pump, lane },
         ));
+    }
+}
+
+/// The one place where a stream's entity ends: when its lane was removed.
+fn receive_removals(mut streams: Query<(Entity, &PumpTask, &mut LaneInfo)>, mut commands: Commands) {
+    for (entity, pump, mut lane) in &mut streams {
+        match pump.place.order() {
+            Some(order) if order == lane.order => {}
+            Some(order) => lane.order = order,
+            None => commands.entity(entity).despawn(),
+        }
     }
 }
 
@@ -219,6 +250,7 @@ type Mirrored = (
     Entity,
     &'static StreamLinks,
     &'static Connection,
+    &'static mut LaneInfo,
     &'static mut StreamSource,
     &'static mut StreamStats,
     &'static mut Level,
@@ -228,12 +260,15 @@ type Mirrored = (
 );
 
 fn receive_reports(mut streams: Query<Mirrored>, mut commands: Commands) {
-    for (entity, links, connection, mut source, mut stats, mut level, mut gaps, mut transcript, failure) in &mut streams
+    for (entity, links, connection, mut info, mut source, mut stats, mut level, mut gaps, mut transcript, failure) in
+        &mut streams
     {
         let report = links.pump.load();
         if report.connection != *connection {
             commands.entity(entity).insert(report.connection.clone());
         }
+        let LaneInfo { order, .. } = *info;
+        info.set_if_neq(LaneInfo { name: report.name.clone(), order, is_muted: report.is_muted });
         source.set_if_neq(StreamSource(report.source.clone()));
         stats.set_if_neq(report.stats);
         level.set_if_neq(Level { dbfs: report.level, is_silent: report.is_silent, gain_db: report.gain_db });

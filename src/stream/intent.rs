@@ -3,7 +3,10 @@
 use bevy::ecs::message::Message;
 
 use super::StreamKey;
-use crate::source::SourceSpec;
+use crate::{Error, Result, Text, source::SourceSpec};
+
+/// How many characters a lane's name may have.
+pub const MAX_NAME: usize = 40;
 
 /// Something asked of one stream, from inside the ECS.
 #[derive(Message, Clone, Debug, PartialEq)]
@@ -29,4 +32,38 @@ pub enum StreamCommand {
     StartRecognition,
     /// End recognition; the picture moves on.
     StopRecognition,
+    /// Give nobody what arrives from here on, or everybody again. What is kept back is a gap.
+    SetMuted(bool),
+    /// Call the lane this on the screen; nothing calls it by its key again. At most [`MAX_NAME`] characters.
+    SetName(Text),
+    /// Show it at this place from the top, counted from 0; the last one if there are fewer.
+    MoveTo(usize),
+    /// End the stream: its lane, its history and its transcript go.
+    Remove,
+}
+
+/// `name` as it may stand on the screen: trimmed, in one line; nothing for an empty one.
+///
+/// # Errors
+/// When it is longer than [`MAX_NAME`] characters.
+pub fn checked_name(name: &str) -> Result<Option<Text>> {
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+    let len = name.chars().count();
+    if len > MAX_NAME {
+        return Err(Error::invalid(format!("the name has {len} characters; allowed is up to {MAX_NAME}")));
+    }
+    Ok((!name.is_empty()).then(|| name.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        assert_eq!(checked_name("  花子\n さん ").unwrap().as_deref(), Some("花子 さん"));
+        assert_eq!(checked_name(" \t").unwrap(), None);
+        assert!(checked_name(&"あ".repeat(MAX_NAME)).is_ok());
+        assert!(checked_name(&"a".repeat(MAX_NAME + 1)).unwrap_err().message.contains("41 characters"));
+    }
 }

@@ -150,7 +150,10 @@ fn play(draws: usize, app_every: u32, add_drawing: impl Fn(&mut App)) -> Log {
     let (arrivals, arrived) = links.bounded("new streams", Kind::All, 1);
     let task = pool(Pool::Stream).spawn(async {});
     let lane = Latest::new(LaneReport::default());
-    assert!(arrivals.send(Arrival { key: "test".parse().unwrap(), task, batches, pump: report, lane }).is_ok());
+    // A lane of the engine, with the pump of the script in the place of its own.
+    engine.add_stream("test".parse().unwrap(), SourceSpec::Demo, 0.0).unwrap();
+    let added = tasks.arrived.try_recv().unwrap();
+    assert!(arrivals.send(Arrival { task, batches, pump: report, lane, ..added }).is_ok());
     connect(&mut app, engine, EngineTasks { arrived, ..tasks });
     app.finish();
     app.cleanup();

@@ -3,11 +3,13 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Error, Result};
 
 /// The name of a stream: 1 to 64 characters out of `A-Z a-z 0-9 . _ -`, so that it can stand in a URL and in a file name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,64}$")]
 #[serde(try_from = "String", into = "String")]
 pub struct StreamKey(Arc<str>);
 

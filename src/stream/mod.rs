@@ -20,11 +20,11 @@ pub use analysis::{Analysis, StreamBatch};
 pub use connection::{Connection, ConnectionState, Transition};
 pub use convert::Converter;
 pub use entity::{
-    Failure, Gaps, IntentSystems, LaneTranscript, Level, PumpTask, ReceiveSystems, Spectrogram, Stream, StreamSource,
-    StreamView, StreamViewItem, Waveform,
+    Failure, Gaps, IntentSystems, LaneInfo, LaneTranscript, Level, PumpTask, ReceiveSystems, Spectrogram, Stream,
+    StreamSource, StreamView, StreamViewItem, Waveform,
 };
 pub(crate) use entity::{connect, plugin};
-pub use intent::{StreamCommand, StreamIntent};
+pub use intent::{MAX_NAME, StreamCommand, StreamIntent, checked_name};
 pub use key::StreamKey;
 pub use pump::Pump;
 pub use report::{Opener, PumpOutputs, PumpReport, StreamSettings, StreamStats};
@@ -34,7 +34,7 @@ use crate::{
     Result,
     event::EventHub,
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
-    monitor::MonitorInput,
+    monitor::MonitorLease,
     recognise::lanes::LaneMessage,
     source,
     task::{Pool, TaskRegistry},
@@ -46,17 +46,22 @@ pub const MAX_STREAMS: usize = 16;
 /// How many batches wait for the screen at most: ten minutes of them at the largest batch and the default rate.
 const BATCHES: usize = 1024;
 
+/// What the job of a stream's pump is called.
+pub(crate) fn pump_name(key: &StreamKey) -> String {
+    format!("{key}: pump")
+}
+
 /// Starts the pump of a new stream. What comes back: its task, the batches for the screen, and how it stands.
 pub(crate) fn spawn_pump(
     settings: StreamSettings,
     orders: LinkReceiver<StreamCommand>,
     sound: LinkSender<LaneMessage>,
     events: EventHub,
-    monitor: Option<MonitorInput>,
+    monitor: Option<MonitorLease>,
     links: &LinkRegistry,
     tasks: &TaskRegistry,
 ) -> Result<(Task<()>, LinkReceiver<StreamBatch>, Latest<PumpReport>)> {
-    let name = format!("{}: pump", settings.key);
+    let name = pump_name(&settings.key);
     let (batches, receiver) = links.bounded(format!("{}: columns", settings.key), Kind::Recent, BATCHES);
     let report = Latest::new(PumpReport::new(&settings));
     let outputs = PumpOutputs { batches, sound, report: report.clone(), events, monitor };

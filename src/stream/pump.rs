@@ -21,6 +21,9 @@ use crate::{
     task::{Job, Next},
 };
 
+#[path = "obey.rs"]
+mod obey;
+
 /// A pump looks after its source this often.
 const TICK: Duration = Duration::from_millis(5);
 /// An open source that delivers nothing for this long has stalled ...
@@ -60,6 +63,10 @@ pub struct Pump {
     backoff: Duration,
     samples_in: u64,
     xruns: u64,
+    is_muted: bool,
+    /// How long it has been muted without a break of sound, samples.
+    muted_samples: u64,
+    is_removed: bool,
     fresh: Vec<i16>,
     unsent: Vec<i16>,
     failure: Option<Error>,
@@ -94,47 +101,13 @@ impl Pump {
             backoff: BACKOFF[0],
             samples_in: 0,
             xruns: 0,
+            is_muted: false,
+            muted_samples: 0,
+            is_removed: false,
             fresh: Vec::new(),
             unsent: Vec::new(),
             failure: None,
         })
-    }
-
-    fn obey(&mut self, command: StreamCommand, now: Instant) {
-        match command {
-            StreamCommand::Open => self.want(now),
-            StreamCommand::Close => {
-                self.drop_source();
-                (self.wants_source, self.outage, self.last_captured) = (false, None, None);
-                if self.connection.state() != ConnectionState::Idle {
-                    self.enter(ConnectionState::Closed, Some("closed by hand"), now);
-                }
-            }
-            StreamCommand::SetSource(source) => {
-                self.drop_source();
-                self.settings.source = source;
-                self.outage = self.last_captured.map(|since| Outage::new(since, GapCause::Switch));
-                self.wants_source = false;
-                self.want(now);
-            }
-            StreamCommand::SetGainDb(gain_db) => {
-                self.settings.gain_db = gain_db;
-                if let Some(converter) = &mut self.converter {
-                    converter.set_gain_db(gain_db);
-                }
-            }
-            StreamCommand::StartRecognition => {
-                self.tell_recogniser(LaneMessageKind::Start { at_sample: self.analysis.samples() });
-            }
-            StreamCommand::StopRecognition => self.tell_recogniser(LaneMessageKind::Stop),
-        }
-    }
-
-    fn want(&mut self, now: Instant) {
-        if !self.wants_source {
-            (self.wants_source, self.retry_at, self.backoff) = (true, now, BACKOFF[0]);
-            self.enter(ConnectionState::Opening, None, now);
-        }
     }
 
     /// Lets go of the source; what its converter still holds belongs to the stream.
@@ -252,6 +225,12 @@ impl Pump {
 
     fn take_fresh(&mut self, captured: Option<Instant>) {
         self.samples_in += self.fresh.len() as u64;
+        if self.is_muted {
+            let len = self.fresh.len() as u64;
+            self.fresh.clear();
+            self.muted_samples += len;
+            return self.fill(len, GapCause::Muted);
+        }
         if let Some(monitor) = self.out.monitor.as_mut().filter(|_| self.settings.source.may_be_heard()) {
             monitor.push(&self.fresh);
         }
@@ -349,9 +328,11 @@ impl Pump {
                 columns: self.analysis.columns(),
             },
             level: self.analysis.level(),
-            is_silent: is_connected && self.analysis.zeros_samples() >= silent,
+            is_silent: is_connected && !self.is_muted && self.analysis.zeros_samples() >= silent,
             sample_rate_hz: self.settings.sample_rate_hz,
             gain_db: self.settings.gain_db,
+            name: self.settings.name.clone(),
+            is_muted: self.is_muted,
             source_latency: self.source.as_ref().and_then(|source| source.latency()),
             failure: self.failure.clone(),
         });
@@ -362,6 +343,9 @@ impl Job for Pump {
     fn tick(&mut self, now: Instant) -> Next {
         while let Some(command) = self.orders.try_recv() {
             self.obey(command, now);
+        }
+        if self.is_removed {
+            return Next::Done;
         }
         if self.wants_source && self.source.is_none() && now >= self.retry_at {
             self.open(now);
@@ -391,6 +375,14 @@ impl Job for Pump {
         if self.wants_source {
             self.lose(&failure, now);
         }
+    }
+}
+
+impl Drop for Pump {
+    /// However it ends, the recogniser gets the last of its sound and forgets the lane.
+    fn drop(&mut self) {
+        self.drop_source();
+        self.tell_recogniser(LaneMessageKind::Closed);
     }
 }
 

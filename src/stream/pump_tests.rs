@@ -76,6 +76,7 @@ impl Bench {
         let (batches_in, batches) = links.bounded("columns", Kind::Recent, 1000);
         let settings = StreamSettings {
             key: "test".parse().unwrap(),
+            name: "test".into(),
             source: SourceSpec::File { path: "script".into(), mode: PlayMode::RealTime },
             gain_db: 0.0,
             sample_rate_hz: RATE,
@@ -295,4 +296,39 @@ fn when_the_recogniser_is_behind_its_sound_waits_in_order() {
         }
     }
     assert_eq!(heard.len(), blocks * BLOCK);
+}
+
+#[test]
+fn a_muted_lane_gives_nobody_its_sound_and_the_gap_says_so() {
+    let mut bench = Bench::new();
+    bench.command(StreamCommand::Open);
+    bench.sound(10);
+    bench.command(StreamCommand::SetMuted(true));
+    bench.sound(20);
+    assert!(bench.report.load().is_muted);
+    bench.command(StreamCommand::SetMuted(false));
+    bench.sound(10);
+    let block = BLOCK as u64;
+    assert_eq!(bench.gaps(), [(10 * block, 20 * block, GapCause::Muted)]);
+    let (heard, len) = (bench.heard(), BLOCK as i16);
+    let expected = (1..=40 * len).map(|i| if (10 * len + 1..=30 * len).contains(&i) { 0 } else { i });
+    assert_eq!(heard, expected.collect::<Vec<_>>());
+    let (records, _) = bench.events.read_after(0, usize::MAX);
+    let told = records.iter().filter(|record| matches!(record.event, Event::Gap { .. })).count();
+    assert_eq!((told, bench.states()), (1, vec![Idle, Opening, Connected]), "muting is no matter of the source");
+    bench.command(StreamCommand::SetName("花子".into()));
+    assert_eq!(&*bench.report.load().name, "花子");
+}
+
+#[test]
+fn a_pump_that_ends_hands_over_its_last_sound_and_then_says_so() {
+    let mut bench = Bench::new();
+    bench.command(StreamCommand::Open);
+    bench.sound(1);
+    assert!(bench.commands.send(StreamCommand::Remove).is_ok());
+    assert_eq!(bench.pump.tick(bench.now), Next::Done);
+    let Bench { pump, sound, .. } = bench;
+    drop(pump);
+    let told: Vec<_> = std::iter::from_fn(|| sound.try_recv()).map(|message| message.kind).collect();
+    assert!(matches!(&told[..], [LaneMessageKind::Sound { .. }, LaneMessageKind::Closed]), "{told:?}");
 }

@@ -9,7 +9,7 @@ use bevy::ecs::component::Component;
 
 use super::{Connection, Gap, StreamKey, analysis::StreamBatch};
 use crate::{
-    Error, Result,
+    Error, Result, Text,
     config::{Config, StreamConfig},
     dsp::{
         level::{Level, LevelMeter},
@@ -17,7 +17,7 @@ use crate::{
     },
     event::EventHub,
     link::{Latest, LinkSender},
-    monitor::MonitorInput,
+    monitor::MonitorLease,
     recognise::lanes::LaneMessage,
     source::{Source, SourceSpec},
 };
@@ -28,8 +28,10 @@ pub type Opener = Box<dyn FnMut(&SourceSpec, Instant) -> Result<Box<dyn Source>>
 /// What a pump needs to know.
 #[derive(Clone, Debug)]
 pub struct StreamSettings {
-    /// The stream's name.
+    /// The stream's key.
     pub key: StreamKey,
+    /// What the lane is called on the screen.
+    pub name: Text,
     /// What fills it.
     pub source: SourceSpec,
     /// Gain before everything else, dB.
@@ -74,6 +76,10 @@ pub struct PumpReport {
     pub sample_rate_hz: u32,
     /// Gain, dB.
     pub gain_db: f32,
+    /// What the lane is called on the screen.
+    pub name: Text,
+    /// Whether what arrives is kept from everybody.
+    pub is_muted: bool,
     /// What the source says of its own delay, which comes on top of the capture times.
     pub source_latency: Option<Duration>,
     /// The last fault that was put right: a panic of the pump itself.
@@ -85,14 +91,14 @@ impl StreamSettings {
     pub fn new(config: &Config, key: StreamKey, source: SourceSpec, gain_db: f32, started: Instant) -> Self {
         let StreamConfig { sample_rate_hz, fft_size, hop, .. } = config.stream;
         let stft = StftConfig { fft_size, hop, ..StftConfig::default() };
-        Self { key, source, gain_db, sample_rate_hz, stft, started }
+        Self { name: key.as_str().into(), key, source, gain_db, sample_rate_hz, stft, started }
     }
 }
 
 impl PumpReport {
     /// A stream that nobody has opened yet.
     pub fn new(settings: &StreamSettings) -> Self {
-        let StreamSettings { source, gain_db, sample_rate_hz, .. } = settings.clone();
+        let StreamSettings { name, source, gain_db, sample_rate_hz, .. } = settings.clone();
         Self {
             source,
             connection: Connection::idle(settings.started.elapsed().as_secs_f64()),
@@ -102,6 +108,8 @@ impl PumpReport {
             is_silent: false,
             sample_rate_hz,
             gain_db,
+            name,
+            is_muted: false,
             source_latency: None,
             failure: None,
         }
@@ -119,5 +127,5 @@ pub struct PumpOutputs {
     /// What happens.
     pub events: EventHub,
     /// The loudspeaker, for one of the streams. Kind: newest.
-    pub monitor: Option<MonitorInput>,
+    pub monitor: Option<MonitorLease>,
 }

@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why sound is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapCause {
     /// The ring between the device and the pump was full.
@@ -17,10 +18,14 @@ pub enum GapCause {
     Lost,
     /// The stream was switched to another source.
     Switch,
+    /// The lane was muted: sound arrived, and nobody got it.
+    Muted,
+    /// Packets were lost on the way, more of them than can be concealed.
+    Network,
 }
 
 /// A stretch of the stream for which no sound arrived. The clock runs on through it and its samples are zeros.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Gap {
     /// First missing sample, on the stream's clock.
     pub at_sample: u64,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use seseragi::{
-    config::Config,
+    config::{Config, ServerConfig},
     engine::{Engine, EngineTasks},
     models::ModelStore,
     server::Server,
@@ -38,13 +38,18 @@ impl Served {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models");
         let store = ModelStore::new(shipped, home.path().join("models"));
         let (engine, tasks) = Engine::start(Config::default(), store, Instant::now()).unwrap();
-        let server = Server::start(engine.clone(), 0).unwrap();
+        let server = Server::start(engine.clone(), &on_any_port()).unwrap();
         Self { engine, server, home, _tasks: tasks }
     }
 
     pub fn addr(&self) -> SocketAddr {
         self.server.addr()
     }
+}
+
+/// The settings of a server for this machine, on any port.
+pub fn on_any_port() -> ServerConfig {
+    ServerConfig { port: 0, ..Config::default().server }
 }
 
 /// Waits until `is_so`, or fails and says what did not come.

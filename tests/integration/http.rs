@@ -3,11 +3,11 @@
 use std::{io::Write, net::TcpStream, time::Duration};
 
 use serde_json::{Value, json};
-use seseragi::{ErrorKind, server::Server, stream::ConnectionState};
+use seseragi::{ErrorKind, config::ServerConfig, server::Server, stream::ConnectionState};
 
 use crate::{
     client::{get, post, post_json, request, send_raw},
-    fixture::{Served, wait_for},
+    fixture::{Served, on_any_port, wait_for},
 };
 
 fn stream(served: &Served) -> Value {
@@ -180,7 +180,7 @@ fn what_is_not_there_is_said_as_json() {
         let reply = post(served.addr(), &format!("/api/streams/{key}/start"));
         assert!([400, 404].contains(&reply.status), "{key}: {}", reply.detail());
     }
-    for path in ["/", "/api", "/api/nothing", "/api/status/"] {
+    for path in ["/nothing", "/api", "/api/nothing", "/api/status/"] {
         assert_eq!(get(served.addr(), path).status, 404, "{path}");
         assert!(get(served.addr(), path).detail().contains(path));
     }
@@ -239,7 +239,7 @@ fn only_the_loopback_interface_is_served() {
 fn a_busy_port_is_named_with_what_to_do() {
     let served = Served::start();
     let port = served.addr().port();
-    let error = Server::start(served.engine.clone(), port).unwrap_err();
+    let error = Server::start(served.engine.clone(), &ServerConfig { port, ..on_any_port() }).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Busy);
     assert!(error.message.contains(&format!("port {port}")) && error.message.contains("--port"), "{error}");
     assert_eq!(get(served.addr(), "/api/status").status, 200, "the first one goes on");

@@ -7,6 +7,7 @@ mod display;
 mod fixture;
 mod http;
 mod isolation;
+mod lanes;
 mod listener;
 #[cfg(target_os = "linux")]
 mod load;

@@ -62,7 +62,7 @@ impl Program {
         change(&mut config);
         let store = ModelStore::new(project("assets/models"), home.path().join("models"));
         let (engine, tasks) = seseragi::app::start_engine(config, store).unwrap();
-        let server = Server::start(engine.clone(), 0).unwrap();
+        let server = Server::start(engine.clone(), &crate::fixture::on_any_port()).unwrap();
         let mut app = headless_app(engine.clone(), tasks, 60.0);
         draw_plugin(&mut app);
         app.add_systems(Draw, draw_nothing);

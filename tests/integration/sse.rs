@@ -97,13 +97,18 @@ fn events_of_one_stream_can_be_asked_for() {
     let partial = Event::Partial { stream: "main".parse().unwrap(), text: "two".into() };
     served.engine.events().publish(Event::Partial { stream: "other".parse().unwrap(), text: "one".into() });
     served.engine.events().publish(partial);
-    // Its own beginning may be told before.
+    // Its own beginning may be told before; what is about no stream is told to everybody.
     let mut heard = std::iter::repeat_with(|| listener.next_event().json()).map(|event| event["payload"].clone());
+    assert!(heard.any(|payload| payload["message"] == "m0"));
     let first = heard.find(|payload| payload["text"].is_string() || payload["stream"] != "main").unwrap();
     assert_eq!(first, json!({"stream": "main", "text": "two"}));
 
-    let unknown = get(served.addr(), "/api/events?stream=nobody");
-    assert_eq!((unknown.status, unknown.detail()), (404, "there is no stream \"nobody\"; there are: main".to_owned()));
+    let mut early = Listener::open(served.addr(), "?stream=later", None);
+    served.engine.events().publish(Event::Partial { stream: "later".parse().unwrap(), text: "three".into() });
+    let text =
+        std::iter::repeat_with(|| early.next_event().json()["payload"]["text"].clone()).find(|text| text.is_string());
+    assert_eq!(text, Some(json!("three")), "a stream may be waited for");
+    assert_eq!(get(served.addr(), "/api/events?stream=no%20key").status, 422);
     assert_eq!(get(served.addr(), "/api/events?lane=main").status, 400);
     let headers = "Host: localhost\r\nLast-Event-ID: seven\r\n";
     assert_eq!(client::request(served.addr(), "GET", "/api/events", headers, "").status, 400);

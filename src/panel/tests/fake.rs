@@ -150,6 +150,9 @@ fn busy_status(fake: &Fake) -> Status {
     let progress = &fake.progress;
     let stream = StreamStatus {
         key: "main".parse().unwrap(),
+        name: "main".into(),
+        order: 0,
+        is_muted: false,
         source: "mic:pulseaudio:alsa_input.usb-Some_Microphone-00.mono-fallback".to_owned(),
         connection: ConnectionState::Connected,
         history: vec![

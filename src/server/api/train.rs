@@ -1,0 +1,132 @@
+//! Training: start, stop, pause, resume.
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Taken, taken};
+use crate::{
+    Text,
+    config::TrainConfig,
+    engine::Engine,
+    server::Shared,
+    train::trainer::{TrainSpec, TrainingIntent},
+};
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(start_training))
+        .routes(routes!(stop_training))
+        .routes(routes!(pause_training))
+        .routes(routes!(resume_training))
+}
+
+/// What a run is to be; what is left out comes from the settings.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StartRequest {
+    /// The name of the model to make, and of the run.
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
+    model_name: Option<String>,
+    /// A known dataset's name or a folder's path.
+    #[schema(pattern = "^[^\\s\\x00]")]
+    dataset_name: Option<String>,
+    #[schema(minimum = 1, maximum = 10000)]
+    epochs: Option<u32>,
+    /// Scenes in a step.
+    #[schema(minimum = 1, maximum = 256)]
+    batch_size: Option<u32>,
+    /// Highest learning rate; 0.002 when absent.
+    #[schema(minimum = 0.0000001, maximum = 1.0)]
+    learning_rate: Option<f64>,
+    /// Goes on from the run's checkpoint, if there is one.
+    resume_from_checkpoint: Option<bool>,
+}
+
+impl StartRequest {
+    fn into_spec(self, config: &TrainConfig) -> TrainSpec {
+        let defaults = TrainSpec::from(config);
+        TrainSpec {
+            model_name: self.model_name.unwrap_or(defaults.model_name),
+            dataset_name: self.dataset_name.unwrap_or(defaults.dataset_name),
+            epochs: self.epochs.unwrap_or(defaults.epochs),
+            batch_size: self.batch_size.unwrap_or(defaults.batch_size),
+            learning_rate: self.learning_rate.or(defaults.learning_rate),
+            resume_from_checkpoint: self.resume_from_checkpoint.unwrap_or(defaults.resume_from_checkpoint),
+            ..defaults
+        }
+    }
+}
+
+/// Which run it is about.
+#[derive(Serialize, ToSchema)]
+struct RunReply {
+    run: Text,
+}
+
+/// Starts a run, with what the body says or, without one, as the settings say.
+#[utoipa::path(
+    post, path = "/api/train/start", tag = "training", request_body = Option<StartRequest>,
+    responses((status = 202, description = "It is being prepared.", body = RunReply))
+)]
+async fn start_training(
+    State(shared): State<Shared>,
+    request: Result<Option<Json<StartRequest>>, JsonRejection>,
+) -> Taken<RunReply> {
+    let request = request?.map(|Json(request)| request).unwrap_or_default();
+    let run = shared.engine.start_training(request.into_spec(&shared.engine.config().train))?;
+    taken(RunReply { run })
+}
+
+/// Lets the run write a checkpoint and end.
+#[utoipa::path(post, path = "/api/train/stop", tag = "training", responses((status = 202, body = RunReply)))]
+async fn stop_training(State(shared): State<Shared>) -> Taken<RunReply> {
+    command_training(&shared.engine, TrainingIntent::Stop)
+}
+
+/// Holds the run after its current step.
+#[utoipa::path(post, path = "/api/train/pause", tag = "training", responses((status = 202, body = RunReply)))]
+async fn pause_training(State(shared): State<Shared>) -> Taken<RunReply> {
+    command_training(&shared.engine, TrainingIntent::Pause)
+}
+
+/// Lets a paused run go on.
+#[utoipa::path(post, path = "/api/train/resume", tag = "training", responses((status = 202, body = RunReply)))]
+async fn resume_training(State(shared): State<Shared>) -> Taken<RunReply> {
+    command_training(&shared.engine, TrainingIntent::Resume)
+}
+
+fn command_training(engine: &Engine, intent: TrainingIntent) -> Taken<RunReply> {
+    engine.command_training(intent)?;
+    taken(RunReply { run: engine.trainer().progress().run.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_fills_what_it_leaves_out_from_the_settings_and_refuses_what_it_does_not_know() {
+        let config = crate::config::Config::default().train;
+        let spec = |text: &str| serde_json::from_str::<StartRequest>(text).map(|request| request.into_spec(&config));
+        let spec_all = spec(
+            r#"{"model_name":"m","dataset_name":"/d","epochs":3,"batch_size":4,"learning_rate":0.5,"resume_from_checkpoint":true}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (&*spec_all.model_name, &*spec_all.dataset_name, spec_all.epochs, spec_all.batch_size),
+            ("m", "/d", 3, 4)
+        );
+        assert_eq!((spec_all.learning_rate, spec_all.resume_from_checkpoint), (Some(0.5), true));
+        let defaults = spec("{}").unwrap();
+        assert_eq!((&defaults.model_name, &defaults.dataset_name), (&config.model, &config.dataset));
+        assert_eq!((defaults.epochs, defaults.batch_size), (config.epochs, config.batch_size));
+        assert!(!defaults.resume_from_checkpoint);
+        assert!(spec(r#"{"model":"m"}"#).unwrap_err().to_string().contains("unknown field `model`"));
+        assert!(spec(r#"{"epochs":-1}"#).is_err());
+    }
+}
