@@ -7,6 +7,7 @@ mod learn;
 mod models;
 mod output;
 mod run;
+mod sessions;
 mod transcribe;
 
 use std::process::ExitCode;
@@ -74,6 +75,19 @@ Examples:
 
 A file that cannot be read is told on the standard error; the others are read all the same.";
 
+const RECORD_HELP: &str = "\
+Examples:
+  seseragi record --source mic --out walks/
+  seseragi record --source demo --source mic --out walks/ --headless --secs 600
+
+Recording also begins and ends with the key C, and over HTTP. seseragi forget takes a lane out of what was recorded.";
+
+const FORGET_HELP: &str = "\
+Examples:
+  seseragi forget lane-2                       out of every session in the folder of the settings
+  seseragi forget lane-2 --session walks/seseragi-20261125T041000Z-000-1.mcap
+  seseragi forget --session walks/seseragi-20261125T041000Z-000-1.mcap";
+
 /// Listens, shows and learns at once: sound moves across the screen, words appear over it, and a model learns meanwhile.
 #[derive(Debug, Parser)]
 #[command(name = "seseragi", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true, max_term_width = 120)]
@@ -100,6 +114,16 @@ enum Command {
     /// Write down what is said in sound files
     #[command(after_help = TRANSCRIBE_HELP)]
     Transcribe(transcribe::TranscribeArgs),
+    /// Listen and record to session files
+    #[command(after_help = RECORD_HELP)]
+    Record(Box<sessions::RecordArgs>),
+    /// Hear a session again
+    Replay(sessions::ReplayArgs),
+    /// Repair session files that were not closed, or are damaged
+    Recover(sessions::RecoverArgs),
+    /// Take a lane, or a whole session, out of what was recorded
+    #[command(after_help = FORGET_HELP)]
+    Forget(sessions::ForgetArgs),
     /// List the models
     Models,
     /// Measure how long sound takes from its capture to the screen
@@ -115,6 +139,10 @@ pub fn main() -> ExitCode {
         Command::Train(args) => learn::train(&args),
         Command::Evaluate(args) => learn::evaluate(&args),
         Command::Transcribe(args) => transcribe::run(&args),
+        Command::Record(args) => sessions::record(*args),
+        Command::Replay(args) => sessions::verify(&args.file),
+        Command::Recover(args) => sessions::recover(&args),
+        Command::Forget(args) => sessions::forget(&args),
         Command::Models => models::list(),
         Command::Latency(args) => latency::run(&args),
     };
@@ -168,7 +196,7 @@ mod tests {
 
     #[test]
     fn every_example_of_the_help_is_understood() {
-        let helps = [AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP];
+        let helps = [RECORD_HELP, FORGET_HELP, AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP];
         let lines = helps.iter().flat_map(|help| help.lines());
         let examples: Vec<_> = lines.filter_map(|line| line.strip_prefix("  seseragi")).collect();
         assert!(examples.len() >= 15, "{examples:?}");

@@ -19,11 +19,12 @@ use crate::{
     models::ModelStore,
     monitor::{Monitor, MonitorSlot},
     recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
+    session::{RecorderHandle, SessionIntent},
     source::SourceSpec,
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{
-        MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, checked_name, pump_name,
-        spawn_pump,
+        Listeners, MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, checked_name,
+        pump_name, spawn_pump,
     },
     task::TaskRegistry,
     train::trainer::{TrainSpec, TrainerHandle, TrainingIntent},
@@ -103,6 +104,7 @@ struct Shared {
     models: ModelStore,
     recogniser: RecogniserHandle,
     trainer: TrainerHandle,
+    recorder: RecorderHandle,
     /// In their order on the screen.
     lanes: RwLock<Vec<Lane>>,
     next_lane: AtomicU64,
@@ -121,6 +123,7 @@ impl Engine {
             crate::recognise::service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
         let (trainer, train_task) =
             crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
+        let recorder = crate::session::spawn(&config, events.clone(), &links, &tasks)?;
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, ARRIVALS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
         let shared = Shared {
@@ -133,6 +136,7 @@ impl Engine {
             models,
             recogniser,
             trainer,
+            recorder,
             lanes: RwLock::default(),
             next_lane: AtomicU64::new(1),
             arrivals,
@@ -181,6 +185,20 @@ impl Engine {
         &self.shared.trainer
     }
 
+    /// The recorder.
+    pub fn recorder(&self) -> &RecorderHandle {
+        &self.shared.recorder
+    }
+
+    /// Asks something of the recorder.
+    pub fn command_session(&self, intent: SessionIntent) -> Result<()> {
+        if let SessionIntent::Start { lanes } = &intent {
+            let known = self.lanes();
+            lanes.iter().try_for_each(|key| position(&known, key).map(drop))?;
+        }
+        self.shared.recorder.command(intent)
+    }
+
     /// Where the drawing publishes its figures.
     pub fn frames(&self) -> &Latest<FrameStatus> {
         &self.shared.frames
@@ -209,9 +227,12 @@ impl Engine {
         let (task, batches, pump) = spawn_pump(
             settings,
             orders,
-            shared.recogniser.sound(),
+            Listeners {
+                recogniser: shared.recogniser.sound(),
+                recorder: &shared.recorder,
+                monitor: shared.monitor.take(),
+            },
             shared.events.clone(),
-            shared.monitor.take(),
             &shared.links,
             &shared.tasks,
         )?;
@@ -234,6 +255,7 @@ impl Engine {
         let at = position(&lanes, key)?;
         let lane = lanes.remove(at);
         self.shared.recogniser.remove_lane(key);
+        self.shared.recorder.remove_lane(key.clone());
         drop(lanes);
         // A pump that has too much to do to be told ends with its entity.
         let _ = lane.commands.send(StreamCommand::Remove);
@@ -318,6 +340,7 @@ impl Engine {
             realtime_running: streams.iter().any(StreamStatus::is_running),
             streams,
             training: TrainingStatus::of(&progress),
+            recording: (*shared.recorder.report().load()).clone(),
             frames: *shared.frames.load(),
             tasks: shared.tasks.status(),
             links: shared.links.status(),

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use crate::{
     Text,
-    recognise::transcript::Segment,
+    recognise::transcript::{Segment, Token},
+    session::records::RecognitionRecord,
     stream::{ConnectionState, Gap, StreamKey},
     train::progress::Progress,
 };
@@ -58,6 +59,9 @@ pub enum Event {
         is_running: bool,
         /// The model's name.
         model: Option<Text>,
+        /// What was done, and at which sample; for recordings, not on the wire.
+        #[serde(skip)]
+        heard: RecognitionRecord,
     },
     /// Words being heard; may still change.
     Partial {
@@ -65,6 +69,12 @@ pub enum Event {
         stream: StreamKey,
         /// The words.
         text: String,
+        /// The words with times and scores; for recordings, not on the wire.
+        #[serde(skip)]
+        tokens: Vec<Token>,
+        /// Behind the sound that the recogniser had heard; for recordings, not on the wire.
+        #[serde(skip)]
+        heard_samples: u64,
     },
     /// Words heard; will not change.
     Final {
@@ -72,6 +82,9 @@ pub enum Event {
         stream: StreamKey,
         /// The words with times and scores.
         segment: Segment,
+        /// Behind the sound that the recogniser had heard; for recordings, not on the wire.
+        #[serde(skip)]
+        heard_samples: u64,
     },
     /// The training moved.
     Progress(Progress),

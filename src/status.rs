@@ -7,6 +7,7 @@ use crate::{
     Text,
     link::LinkStatus,
     recognise::transcript::Token,
+    session::RecordingReport,
     stream::{ConnectionState, Gap, StreamKey, Transition},
     task::TaskStatus,
     train::progress::{Phase, Progress},
@@ -27,6 +28,8 @@ pub struct Status {
     pub streams: Vec<StreamStatus>,
     /// The training run, while there is or was one.
     pub training: Option<TrainingStatus>,
+    /// How recording stands.
+    pub recording: RecordingReport,
     /// What is drawn.
     pub frames: FrameStatus,
     /// Long jobs.

@@ -28,6 +28,8 @@ pub enum Pool {
     Recognise,
     /// The trainer. Its thread is niced.
     Train,
+    /// The recorder: the one job that waits for a disk.
+    Record,
 }
 
 /// The pool of that name, started when it is first asked for.
@@ -35,11 +37,13 @@ pub fn pool(pool: Pool) -> &'static TaskPool {
     static STREAM: OnceLock<TaskPool> = OnceLock::new();
     static RECOGNISE: OnceLock<TaskPool> = OnceLock::new();
     static TRAIN: OnceLock<TaskPool> = OnceLock::new();
+    static RECORD: OnceLock<TaskPool> = OnceLock::new();
     start_timers();
     let build = |name: &str| TaskPoolBuilder::new().num_threads(1).thread_name(name.to_owned());
     match pool {
         Pool::Stream => STREAM.get_or_init(|| build("stream").build()),
         Pool::Recognise => RECOGNISE.get_or_init(|| build("recognise").build()),
+        Pool::Record => RECORD.get_or_init(|| build("record").build()),
         Pool::Train => TRAIN.get_or_init(|| build("train").on_thread_spawn(nice_this_thread).build()),
     }
 }

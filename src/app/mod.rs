@@ -57,6 +57,7 @@ pub fn core_plugin(app: &mut App, engine: Engine, tasks: EngineTasks) {
         crate::recognise::mirror::plugin,
         crate::train::mirror::plugin,
         crate::monitor::mirror::plugin,
+        crate::session::mirror::plugin,
     ));
     app.add_systems(PreUpdate, (receive_status, receive_failures).in_set(ReceiveSystems));
     stream::connect(app, engine, tasks);

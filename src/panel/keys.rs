@@ -5,13 +5,14 @@ use bevy_egui::egui::{Align, Align2, Context, Event, FocusDirection, Key, Modifi
 use super::{
     controls::command,
     labels::{self, Label},
-    layout,
+    layout, recording,
     state::{Intent, LaneView, MonitorIntent, PanelState, Scene, WindowIntent},
     training, widgets,
     widgets::size,
 };
 use crate::{
     draw::theme,
+    session::SessionIntent,
     stream::StreamCommand,
     train::{progress::Phase, trainer::TrainingIntent},
 };
@@ -30,15 +31,19 @@ enum Deed {
     Train,
     Pause,
     Refresh,
+    Record,
+    Keep,
 }
 
 /// All keys but the digits, which choose a stream, and the ones of the picture; with the names people see on them.
-const KEYS: [(Deed, &[Key], &str, Label); 11] = [
+const KEYS: [(Deed, &[Key], &str, Label); 13] = [
     (Deed::Open, &[Key::O], "O", labels::KEY_OPEN),
     (Deed::Recognise, &[Key::R], "R", labels::KEY_RECOGNITION),
     (Deed::Listen, &[Key::M], "M", labels::KEY_LISTEN),
     (Deed::Train, &[Key::T], "T", labels::KEY_TRAINING),
     (Deed::Pause, &[Key::P], "P", labels::KEY_PAUSE),
+    (Deed::Record, &[Key::C], "C", labels::KEY_RECORD),
+    (Deed::Keep, &[Key::K], "K", labels::KEY_KEEP),
     (Deed::Refresh, &[Key::F5], "F5", labels::KEY_REFRESH),
     (Deed::Panels, &[Key::Tab], "Tab", labels::KEY_PANELS),
     (Deed::Status, &[Key::F3], "F3", labels::KEY_STATUS),
@@ -73,6 +78,8 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
             Deed::Escape => state.shows_status = false,
             Deed::Fullscreen => intents.push(Intent::Window(WindowIntent::ToggleFullscreen)),
             Deed::Refresh => refreshes = true,
+            Deed::Record => intents.push(Intent::Session(recording::toggle(scene))),
+            Deed::Keep => intents.push(Intent::Session(SessionIntent::Keep)),
             Deed::Listen => {
                 if let (Some(monitor), Some(lane)) = (scene.monitor, lane)
                     && !lane.source.starts_with("mic")

@@ -10,6 +10,7 @@ pub mod labels;
 pub mod layout;
 pub mod models;
 pub mod recognition;
+pub mod recording;
 pub mod state;
 pub mod status;
 pub mod training;
@@ -41,6 +42,7 @@ use crate::{
         mirror::Models,
         service::{ModelIntent, ModelOffer},
     },
+    session::SessionIntent,
     stream::{IntentSystems, StreamIntent, StreamView, StreamViewItem},
     train::{
         mirror::{LossPoints, RunProgress},
@@ -71,6 +73,7 @@ struct Intents<'w> {
     model: MessageWriter<'w, ModelIntent>,
     monitor: MessageWriter<'w, MonitorIntent>,
     window: MessageWriter<'w, WindowIntent>,
+    session: MessageWriter<'w, SessionIntent>,
 }
 
 impl Intents<'_> {
@@ -81,6 +84,7 @@ impl Intents<'_> {
             Intent::Model(intent) => drop(self.model.write(intent)),
             Intent::Monitor(intent) => drop(self.monitor.write(intent)),
             Intent::Window(intent) => drop(self.window.write(intent)),
+            Intent::Session(intent) => drop(self.session.write(intent)),
             Intent::GoLive => view.go_live(),
         }
     }
@@ -136,6 +140,9 @@ fn draw_panels(
     let whole = UiBuilder::new().layer_id(LayerId::background()).max_rect(context.viewport_rect());
     let mut ui = Ui::new(context.clone(), Id::new("panels"), whole);
     let mut asked = Vec::new();
+    if !state.is_shown {
+        recording::badge(context, &scene);
+    }
     area.rect = Some(layout::show(&mut ui, &mut state, &scene, &mut asked));
     for intent in asked {
         intents.write(intent, &mut view);

@@ -10,6 +10,7 @@ use crate::{
         service::{ModelIntent, ModelOffer},
         transcript::Transcript,
     },
+    session::SessionIntent,
     status::Status,
     stream::{ConnectionState, StreamIntent, StreamKey},
     train::{
@@ -122,6 +123,8 @@ pub enum Intent {
     Monitor(MonitorIntent),
     /// Of the window.
     Window(WindowIntent),
+    /// Of the recorder.
+    Session(SessionIntent),
     /// Show the present again.
     GoLive,
 }

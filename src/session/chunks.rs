@@ -11,7 +11,7 @@ use std::{
 
 use mcap::{
     MAGIC,
-    read::{ChunkReader, LinearReader, parse_record},
+    read::{LinearReader, parse_record},
     records::{ChunkHeader, Record, op},
 };
 
@@ -376,13 +376,23 @@ fn unpack(bytes: &[u8], mut each: impl FnMut(Record<'_>)) -> Result<(), String> 
         Ok(_) => return Err("the chunk's head is damaged".into()),
         Err(error) => return Err(format!("the chunk is damaged: {error}")),
     };
-    let ChunkHeader { uncompressed_size, uncompressed_crc, .. } = header;
-    if uncompressed_size > LONGEST_RECORD || uncompressed_crc == 0 && uncompressed_size > 0 {
+    let ChunkHeader { uncompressed_size, uncompressed_crc, compression, .. } = header;
+    if uncompressed_size > LONGEST_RECORD {
         return Err("the chunk's head is damaged".into());
     }
-    let reader = ChunkReader::new(header, &data).map_err(|error| format!("the chunk is damaged: {error}"))?;
-    for record in reader {
-        each(record.map_err(|error| format!("the chunk is damaged: {error}"))?);
+    // Checked before it is taken apart: a damaged length inside would ask for any amount of memory.
+    let records = match compression.as_str() {
+        "" => data,
+        "zstd" => zstd::bulk::decompress(&data, uncompressed_size as usize)
+            .map_err(|error| format!("the chunk is damaged: {error}"))?
+            .into(),
+        other => return Err(format!("the chunk is compressed with {other}, which is not read here")),
+    };
+    if records.len() as u64 != uncompressed_size || crc32fast::hash(&records) != uncompressed_crc {
+        return Err("the chunk is damaged: its CRC is wrong".into());
+    }
+    for record in LinearReader::sans_magic(&records) {
+        each(record.map_err(|error| format!("the chunk cannot be taken apart: {error}"))?);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::{
 
 use bevy::{ecs::message::Message, tasks::Task};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     disk::{self, Retention},
@@ -73,6 +74,8 @@ pub enum RecorderMessage {
         /// The packet.
         data: Arc<[u8]>,
     },
+    /// A lane is gone, and its last minute with it. What is in files stays.
+    Gone(StreamKey),
     /// Something is asked.
     Intent(SessionIntent),
     /// What is in memory of a lane is forgotten, and nothing more of it is recorded until recording is started anew.
@@ -80,7 +83,7 @@ pub enum RecorderMessage {
 }
 
 /// Whether it records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingState {
     /// Nothing is recorded.
@@ -93,11 +96,12 @@ pub enum RecordingState {
 }
 
 /// How recording stands. Kind of its link: newest wins.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct RecordingReport {
     /// Whether it records.
     pub state: RecordingState,
     /// The file.
+    #[schema(value_type = Option<String>)]
     pub path: Option<PathBuf>,
     /// The lanes that are in it.
     pub lanes: Vec<StreamKey>,
@@ -136,6 +140,12 @@ impl RecorderHandle {
         let _ = self.link.send(RecorderMessage::Lane { key, sample_rate_hz, stft, pump });
     }
 
+    /// A lane is gone.
+    pub fn remove_lane(&self, key: StreamKey) {
+        // Refused, its last minute is kept until a lane of that name comes again; the link counts it.
+        let _ = self.link.send(RecorderMessage::Gone(key));
+    }
+
     /// Asks something of it.
     ///
     /// # Errors
@@ -169,12 +179,7 @@ impl RecorderHandle {
 }
 
 /// Starts the recorder. It records nothing until it is asked, unless the settings say always.
-pub fn spawn(
-    config: &Config,
-    events: EventHub,
-    links: &LinkRegistry,
-    tasks: &TaskRegistry,
-) -> Result<RecorderHandle> {
+pub fn spawn(config: &Config, events: EventHub, links: &LinkRegistry, tasks: &TaskRegistry) -> Result<RecorderHandle> {
     let (link, incoming) = links.bounded("sound to the recorder", Kind::All, CAPACITY);
     let report = Latest::new(RecordingReport::default());
     let record = &config.record;

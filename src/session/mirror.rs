@@ -1,32 +1,12 @@
-//! Recording as the ECS sees it: its intents, and how it stands.
-
-use std::sync::Arc;
+//! Recording as the ECS sees it: its intents. How it stands is in the status.
 
 use bevy::prelude::*;
 
-use super::handle::{RecordingReport, SessionIntent};
-use crate::{
-    engine::Engine,
-    event::Event,
-    stream::{IntentSystems, ReceiveSystems},
-};
-
-/// How recording stands, for the panels.
-#[derive(Resource, Clone, Debug, Default)]
-pub struct Recording(pub Arc<RecordingReport>);
+use super::handle::SessionIntent;
+use crate::{engine::Engine, event::Event, stream::IntentSystems};
 
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<Recording>()
-        .add_message::<SessionIntent>()
-        .add_systems(PreUpdate, receive_recording.in_set(ReceiveSystems))
-        .add_systems(Update, apply_intents.in_set(IntentSystems));
-}
-
-fn receive_recording(engine: Res<Engine>, mut recording: ResMut<Recording>) {
-    let report = engine.recorder().report().load();
-    if !Arc::ptr_eq(&recording.0, &report) {
-        recording.0 = report;
-    }
+    app.add_message::<SessionIntent>().add_systems(Update, apply_intents.in_set(IntentSystems));
 }
 
 fn apply_intents(mut intents: MessageReader<SessionIntent>, engine: Res<Engine>) {

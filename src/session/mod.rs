@@ -8,7 +8,7 @@ mod chunks;
 mod disk;
 mod handle;
 mod levels;
-pub mod mirror;
+pub(crate) mod mirror;
 pub mod pyramid;
 mod reader;
 pub mod recorder;
@@ -20,7 +20,7 @@ mod verify;
 mod writer;
 
 pub use chunks::Damage;
-pub use disk::{Retention, Storage, session_name};
+pub use disk::{Retention, Storage, session_name, sessions_in};
 pub(crate) use handle::spawn;
 pub use handle::{RecorderHandle, RecorderMessage, RecordingReport, RecordingState, SessionIntent};
 pub use levels::{Overview, level_for};

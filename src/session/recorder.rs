@@ -299,8 +299,7 @@ impl Recorder {
 
     /// Saves the last minute of every lane that is not excluded.
     fn keep(&mut self, moment: Moment) -> Result<()> {
-        let mut writer =
-            SessionWriter::new(&ProgramRecord { program: program_name(), part: 1 }, moment.unix_nanos)?;
+        let mut writer = SessionWriter::new(&ProgramRecord { program: program_name(), part: 1 }, moment.unix_nanos)?;
         let mut is_empty = true;
         for track in self.tracks.values_mut().filter(|track| !self.settings.excluded.contains(&track.key)) {
             let (blocks, events, recognition) = track.past();
@@ -395,7 +394,13 @@ impl Recorder {
         for _ in 0..self.incoming.len() {
             match self.incoming.try_recv() {
                 None => break,
+                Some(RecorderMessage::Gone(key)) => drop(self.tracks.remove(&key)),
                 Some(RecorderMessage::Lane { key, sample_rate_hz, stft, pump }) => {
+                    if self.tracks.contains_key(&key) && self.segment.is_some() {
+                        // Its clock begins anew, which a file knows once a lane.
+                        self.close(moment);
+                        self.begin_segment(moment);
+                    }
                     let mut track = Track::new(key.clone(), sample_rate_hz, stft, pump);
                     track.is_wanted = self.is_wanted(&key);
                     self.tracks.insert(key, track);

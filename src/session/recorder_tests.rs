@@ -75,8 +75,7 @@ impl Rig {
         let key: StreamKey = key.parse().unwrap();
         let mut config = Config::default();
         config.stream.sample_rate_hz = RATE;
-        let settings =
-            StreamSettings::new(&config, key.clone(), crate::source::SourceSpec::Demo, 0.0, self.moment.now);
+        let settings = StreamSettings::new(&config, key.clone(), crate::source::SourceSpec::Demo, 0.0, self.moment.now);
         let pump = Latest::new(PumpReport::new(&settings));
         let lane = RecorderMessage::Lane { key, sample_rate_hz: RATE, stft: settings.stft, pump };
         self.link.send(lane).unwrap();

@@ -159,15 +159,14 @@ impl Track {
         let source = report.source.to_string();
         let lane = writer.add_lane(LaneRecord {
             key: self.key.clone(),
-            name: self.key.to_string(),
+            name: report.name.to_string(),
             source: source.clone(),
             sample_rate_hz: self.sample_rate_hz,
             bit_depth: 16,
             zero_unix_nanos: self.zero_unix_nanos.unwrap_or_default(),
             stft: self.stft,
         })?;
-        let found =
-            RecognitionRecord { heard_samples: first_sample, change: RecognitionChange::Found, ..recognition };
+        let found = RecognitionRecord { heard_samples: first_sample, change: RecognitionChange::Found, ..recognition };
         writer.lane_record(lane, first_sample, &found)?;
         let (state, reason) = (report.connection.state(), report.connection.reason().map(Into::into));
         writer.lane_record(lane, first_sample, &ConnectionRecord { at_sample: first_sample, state, reason })?;

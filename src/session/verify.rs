@@ -120,12 +120,7 @@ impl Listener<'_> {
         Ok(())
     }
 
-    fn swap(
-        &mut self,
-        record: &RecognitionRecord,
-        models: &ModelStore,
-        events: &mut Vec<OnlineEvent>,
-    ) -> Result<()> {
+    fn swap(&mut self, record: &RecognitionRecord, models: &ModelStore, events: &mut Vec<OnlineEvent>) -> Result<()> {
         match &record.model {
             Some(model) => self.online.swap(find(model, models)?, events),
             None => Ok(()),

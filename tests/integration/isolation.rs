@@ -21,6 +21,7 @@ use seseragi::{
     models::ModelStore,
     panel::{MonitorIntent, PanelState, WindowIntent},
     recognise::service::ModelIntent,
+    session::SessionIntent,
     stream::{Connection, LaneTranscript, Spectrogram, StreamIntent, StreamStats},
     train::{mirror::RunProgress, trainer::TrainingIntent},
 };
@@ -42,6 +43,7 @@ fn may_be_written() -> Vec<&'static str> {
         type_name::<bevy_egui::EguiUserTextures>(),
         type_name::<Messages<MonitorIntent>>(),
         type_name::<Messages<WindowIntent>>(),
+        type_name::<Messages<SessionIntent>>(),
     ]
 }
 

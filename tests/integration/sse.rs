@@ -94,8 +94,14 @@ fn events_of_one_stream_can_be_asked_for() {
     let served = Served::start();
     let mut listener = Listener::open(served.addr(), "?stream=main", None);
     served.engine.events().publish(failure(0));
-    let partial = Event::Partial { stream: "main".parse().unwrap(), text: "two".into() };
-    served.engine.events().publish(Event::Partial { stream: "other".parse().unwrap(), text: "one".into() });
+    let partial =
+        Event::Partial { stream: "main".parse().unwrap(), text: "two".into(), tokens: Vec::new(), heard_samples: 0 };
+    served.engine.events().publish(Event::Partial {
+        stream: "other".parse().unwrap(),
+        text: "one".into(),
+        tokens: Vec::new(),
+        heard_samples: 0,
+    });
     served.engine.events().publish(partial);
     // Its own beginning may be told before; what is about no stream is told to everybody.
     let mut heard = std::iter::repeat_with(|| listener.next_event().json()).map(|event| event["payload"].clone());

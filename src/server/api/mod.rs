@@ -1,6 +1,7 @@
 //! What is asked and what is answered. Every handler forwards to the engine and waits for nothing but work that it ordered.
 
 mod models;
+mod record;
 mod status;
 mod streams;
 mod train;
@@ -43,7 +44,12 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 
 /// Everything under `/api` but the events.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().merge(status::routes()).merge(train::routes()).merge(streams::routes()).merge(models::routes())
+    OpenApiRouter::new()
+        .merge(status::routes())
+        .merge(train::routes())
+        .merge(streams::routes())
+        .merge(models::routes())
+        .merge(record::routes())
 }
 
 /// Every call may be refused in the same form, so that no handler has to say so.
