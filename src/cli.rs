@@ -16,7 +16,10 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     ErrorKind, app,
-    train::command::{EvaluateArgs, TrainArgs},
+    train::{
+        command::{EvaluateArgs, TrainArgs},
+        dataset::command::DatasetCommand,
+    },
 };
 use output::{Stop, complain};
 
@@ -25,6 +28,7 @@ Examples:
   seseragi                                     the demo, drawn and recognised
   seseragi --source mic --train demo           the default microphone, and a model that learns meanwhile
   seseragi devices                             microphones and their ids
+  seseragi dataset check recordings/           what is there to learn from, and what is wrong with it
   seseragi train recordings/ --out my-words    learn the words that the folders there are named after
   seseragi evaluate recordings/ --model my-words
   seseragi transcribe speech.wav --json
@@ -56,6 +60,7 @@ Examples:
 
 const TRAIN_HELP: &str = "\
 A dataset is a folder with one folder of sound files for each word; folders whose names begin with _ are background noise.
+ESC-50 and recordings with Audacity label tracks can be learnt from, too; `seseragi dataset check` tells what is found.
 
 Examples:
   seseragi train recordings/ --out my-words
@@ -66,7 +71,8 @@ Examples:
 const EVALUATE_HELP: &str = "\
 Examples:
   seseragi evaluate recordings/ --model my-words
-  seseragi evaluate demo --model digits --stream --snr 10 --json";
+  seseragi evaluate demo --model digits --stream --snr 10 --json
+  seseragi evaluate recordings/ --model my-words --background talk/ --confusion matrix";
 
 const TRANSCRIBE_HELP: &str = "\
 Examples:
@@ -105,6 +111,9 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// List the microphones
     Devices,
+    /// Look into datasets before they are learnt from
+    #[command(subcommand)]
+    Dataset(DatasetCommand),
     /// Train a model and save it
     #[command(after_help = TRAIN_HELP)]
     Train(TrainArgs),
@@ -136,6 +145,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run))) {
         Command::Run(args) => args.into_options().and_then(app::run).map_err(Stop::from),
         Command::Devices => devices::list(),
+        Command::Dataset(command) => learn::dataset(&command),
         Command::Train(args) => learn::train(&args),
         Command::Evaluate(args) => learn::evaluate(&args),
         Command::Transcribe(args) => transcribe::run(&args),

@@ -313,6 +313,7 @@ impl Engine {
             TrainingIntent::Pause => trainer.pause(),
             TrainingIntent::Resume => trainer.resume(),
             TrainingIntent::Stop => trainer.stop(),
+            TrainingIntent::Throttle(throttle) => trainer.throttle(throttle).map(drop),
         }
     }
 

@@ -10,7 +10,10 @@ use crate::{
     session::RecordingReport,
     stream::{ConnectionState, Gap, StreamKey, Transition},
     task::TaskStatus,
-    train::progress::{Phase, Progress},
+    train::{
+        progress::{Phase, Progress},
+        throttle::Throttle,
+    },
 };
 
 /// How everything stands.
@@ -112,6 +115,8 @@ pub struct TrainingStatus {
     pub updates: u64,
     /// The longest time between two updates while running, seconds.
     pub longest_pause_secs: f64,
+    /// What it may take of the machine.
+    pub throttle: Throttle,
 }
 
 /// What is drawn.
@@ -146,6 +151,7 @@ impl TrainingStatus {
             eta_secs: progress.eta_secs,
             updates: progress.updates,
             longest_pause_secs: progress.longest_pause_secs,
+            throttle: progress.throttle,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `seseragi train` and `seseragi evaluate`.
+//! `seseragi train`, `seseragi evaluate` and `seseragi dataset`.
 
 use std::sync::{
     Arc,
@@ -8,7 +8,10 @@ use std::sync::{
 use super::output::Stop;
 use crate::{
     models::ModelStore,
-    train::command::{self, EvaluateArgs, TrainArgs},
+    train::{
+        command::{self, EvaluateArgs, TrainArgs},
+        dataset::command::{self as dataset, DatasetCommand},
+    },
 };
 
 /// Trains until the end or until the user interrupts it, which keeps a checkpoint.
@@ -23,4 +26,9 @@ pub(super) fn train(args: &TrainArgs) -> Result<(), Stop> {
 /// Tells how well a model does.
 pub(super) fn evaluate(args: &EvaluateArgs) -> Result<(), Stop> {
     Ok(command::evaluate(args, ModelStore::standard()?)?)
+}
+
+/// Tells what a dataset holds.
+pub(super) fn dataset(command: &DatasetCommand) -> Result<(), Stop> {
+    Ok(dataset::run(command, ModelStore::standard()?)?)
 }

@@ -173,7 +173,10 @@ fn of_training(ui: &mut Ui, language: Language, training: &TrainingStatus) {
         let (label, color) = super::training::phase(training.phase);
         widgets::chip(ui, color, &label.line(language), 190.0);
         let rest = ui.available_width();
-        widgets::text(ui, &*training.run, size::SMALL, theme::MUTED, rest, Align::Max);
+        // The run, its threads, and the share of their time that they work.
+        let throttle = training.throttle;
+        let run = format!("{} · {} × {:.0} %", training.run, throttle.threads, 100.0 * throttle.duty);
+        widgets::text(ui, run, size::SMALL, theme::MUTED, rest, Align::Max);
     });
     fields(
         ui,
@@ -185,7 +188,6 @@ fn of_training(ui: &mut Ui, language: Language, training: &TrainingStatus) {
             (labels::SPEED, format!("{:.1} /s", training.examples_per_sec)),
             (labels::UPDATES, format::count(training.updates)),
             (labels::LONGEST_PAUSE, format!("{:.2} s", training.longest_pause_secs)),
-            (labels::ETA, format::clock(training.eta_secs)),
         ],
     );
 }

@@ -183,6 +183,14 @@ impl Model {
         Ok(Self { card, network: network.valid() })
     }
 
+    /// The same model with one threshold for all tokens.
+    pub fn with_thresholds(&self, threshold: f32) -> Result<Self> {
+        let mut card = self.card.clone();
+        card.decoding.thresholds.fill(threshold);
+        card.validate()?;
+        Ok(Self { card, network: self.network.clone() })
+    }
+
     /// The content of the weights file: safetensors.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         network_to_bytes(&self.network)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
-use super::augment::{Composer, mask::mask};
+use super::augment::{Composer, mask::mask, warp::warp};
 use super::dataset::Dataset;
 use super::rng::Rng;
 use crate::dsp::mel::{FeatureConfig, LogMel};
@@ -77,6 +77,7 @@ impl Batcher {
         let mut batch = Batch::new(&self.features, sounds, transcripts)?;
         let [_, frames, bands] = batch.shape;
         for (rows, rng) in batch.features.chunks_exact_mut((frames * bands).max(1)).zip(&mut rngs) {
+            warp(rows, bands, rng);
             mask(rows, bands, rng);
         }
         Ok(batch)

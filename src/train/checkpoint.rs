@@ -1,6 +1,6 @@
 //! Checkpoints: everything a run needs to go on as if it had never ended.
 //!
-//! One safetensors file: the weights, both moments of the optimiser, and the position as JSON in the file's metadata.
+//! One safetensors file: the weights, their running mean, both moments of the optimiser, and the position as JSON in the file's metadata.
 //! There is no generator to save: what a scene holds follows from seed and step.
 
 use std::collections::HashMap;
@@ -18,7 +18,9 @@ use crate::recognise::weights;
 use crate::{Error, Result};
 
 /// Version of the form that this program writes; every earlier one must stay readable.
-const VERSION: u32 = 1;
+///
+/// 2 has the running mean of the weights; a run of version 1 goes on from its newest weights instead.
+const VERSION: u32 = 2;
 
 /// Metadata key of the position.
 const POSITION: &str = "position";
@@ -40,6 +42,9 @@ pub struct Position {
     pub best: Option<Score>,
     /// Updates of the optimiser.
     pub optimiser_updates: u64,
+    /// Epochs since the best validation.
+    #[serde(default)]
+    pub epochs_since_best: u32,
 }
 
 /// How a network did on the validation clips.
@@ -72,7 +77,16 @@ pub struct Checkpoint {
 impl Position {
     /// A position at the start of a run.
     pub fn new(spec: TrainSpec, labels: Vec<String>, sample_rate_hz: u32) -> Self {
-        Self { version: VERSION, spec, labels, sample_rate_hz, step: 0, best: None, optimiser_updates: 0 }
+        Self {
+            version: VERSION,
+            spec,
+            labels,
+            sample_rate_hz,
+            step: 0,
+            best: None,
+            optimiser_updates: 0,
+            epochs_since_best: 0,
+        }
     }
 }
 
@@ -98,7 +112,8 @@ impl Checkpoint {
 
     fn to_bytes(&self) -> Result<Vec<u8>> {
         let failed = |error: String| Error::internal(format!("cannot write a checkpoint: {error}"));
-        let groups = [("weights", &self.weights), ("first", &self.optimiser.first), ("second", &self.optimiser.second)];
+        let AdamW { first, second, average, .. } = &self.optimiser;
+        let groups = [("weights", &self.weights), ("first", first), ("second", second), ("average", average)];
         let mut views = Vec::new();
         for (group, parameters) in groups {
             for (name, Values { shape, values }) in parameters {
@@ -128,6 +143,7 @@ impl Checkpoint {
             ("weights", Parameters::new()),
             ("first", Parameters::new()),
             ("second", Parameters::new()),
+            ("average", Parameters::new()),
         ]);
         for (name, view) in SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?.tensors() {
             let group = name.split_once('/').and_then(|(group, name)| Some((groups.get_mut(group)?, name)));
@@ -140,11 +156,13 @@ impl Checkpoint {
             group.insert(name.to_owned(), Values { shape: view.shape().to_vec(), values: values.collect() });
         }
         let mut take = |group| groups.remove(group).unwrap_or_default();
-        Ok(Self {
-            weights: take("weights"),
-            optimiser: AdamW { first: take("first"), second: take("second"), updates: position.optimiser_updates },
-            position,
-        })
+        let (weights, mut average) = (take("weights"), take("average"));
+        if position.version == 1 {
+            average.clone_from(&weights);
+        }
+        let (first, second, updates) = (take("first"), take("second"), position.optimiser_updates);
+        let position = Position { version: VERSION, ..position };
+        Ok(Self { weights, optimiser: AdamW { first, second, average, updates }, position })
     }
 }
 
@@ -179,7 +197,8 @@ mod tests {
         position.step = 12;
         position.best = Some(Score { accuracy: 0.9, loss: 0.3 });
         position.optimiser_updates = 11;
-        let optimiser = AdamW { first: parameters(2.0), second: parameters(3.0), updates: 11 };
+        let (first, second, average) = (parameters(2.0), parameters(3.0), parameters(4.0));
+        let optimiser = AdamW { first, second, average, updates: 11 };
         Checkpoint { position, weights: parameters(1.0), optimiser }
     }
 
@@ -193,6 +212,15 @@ mod tests {
             assert_eq!(Checkpoint::load(&path).unwrap().unwrap(), checkpoint());
         }
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_first_version_goes_on_from_its_weights() {
+        let mut old = checkpoint();
+        old.position.version = 1;
+        old.optimiser.average.clear();
+        let read = Checkpoint::from_bytes(&old.to_bytes().unwrap()).unwrap();
+        assert_eq!((read.optimiser.average, read.position.version), (old.weights, VERSION));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The commands `seseragi train` and `seseragi evaluate`: a run and an evaluation without streams, at full speed.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::batch::low_priority_pool;
 use super::dataset::{Listing, Loader, Split, find};
-use super::evaluate::{Conditions, Evaluation};
+use super::evaluate::{Background, Conditions, Evaluation, save_confusion};
 use super::progress::Meter;
 use super::run::{Outcome, Run};
 use super::spec::TrainSpec;
@@ -40,6 +41,9 @@ pub struct TrainArgs {
     /// Decides the first weights and every scene: the same seed gives the same model
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// End early after so many epochs without a better validation
+    #[arg(long, value_name = "EPOCHS")]
+    pub patience: Option<u32>,
     /// Go on from the checkpoint of the same name
     #[arg(long)]
     pub resume: bool,
@@ -66,6 +70,12 @@ pub struct EvaluateArgs {
     /// Add noise so many dB below the speech
     #[arg(long, value_name = "DB", allow_negative_numbers = true)]
     pub snr: Option<f32>,
+    /// Count false alarms an hour, and what other thresholds would give, on a file or a folder of sound without the words
+    #[arg(long, value_name = "PATH")]
+    pub background: Option<PathBuf>,
+    /// Save what was read as what as FILE.csv and FILE.png
+    #[arg(long, value_name = "FILE")]
+    pub confusion: Option<PathBuf>,
     /// Decides order, gaps and noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -115,6 +125,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
         learning_rate: args.learning_rate,
         seed: args.seed,
         resume_from_checkpoint: args.resume,
+        patience_epochs: args.patience,
         ..TrainSpec::new(&args.out, first)
     };
     let mut run = Run::new(spec, places(models.clone())?)?;
@@ -148,6 +159,7 @@ pub fn evaluate(args: &EvaluateArgs, models: ModelStore) -> Result<()> {
         listing.files.iter_mut().for_each(|file| file.split = Split::Test);
     }
     let dataset = Loader::of_split(listing, args.sample_rate, Split::Test).finish()?;
+    let background = args.background.as_deref().map(|path| Background::read(path, args.sample_rate)).transpose()?;
     let conditions = Conditions { is_stream: args.stream, snr_db: args.snr, seed: args.seed };
     let bar = bar(args.json);
     let done = |done: usize, total: usize| {
@@ -155,8 +167,12 @@ pub fn evaluate(args: &EvaluateArgs, models: ModelStore) -> Result<()> {
         bar.set_position(done as u64);
     };
     let pool = low_priority_pool("evaluate", args.threads)?;
-    let evaluation = pool.install(|| super::evaluate::evaluate(&model, &dataset, Split::Test, conditions, &done))?;
+    let evaluation = pool
+        .install(|| super::evaluate::evaluate(&model, &dataset, Split::Test, conditions, background.as_ref(), &done))?;
     bar.finish_and_clear();
+    if let Some(path) = &args.confusion {
+        save_confusion(&evaluation.confusion, path)?;
+    }
     if args.json {
         print_json(&evaluation);
     } else {
@@ -167,37 +183,8 @@ pub fn evaluate(args: &EvaluateArgs, models: ModelStore) -> Result<()> {
 
 /// The figures for people, on standard output.
 fn print_text(evaluation: &Evaluation) {
-    let Evaluation { items, accuracy, token_error_rate, confusion, model, dataset, .. } = evaluation;
-    let noise = evaluation.snr_db.map_or("clean".to_owned(), |snr| format!("noise at {snr} dB"));
-    let form = if evaluation.stream { "continuous streams" } else { "clips read alone" };
-    let mut text = format!(
-        "{model} on {dataset}, {items} clips, {noise}: {:.2} % read right, {:.2} % token errors on {form}",
-        100.0 * accuracy,
-        100.0 * token_error_rate
-    );
-    if let Some(alarms) = evaluation.false_alarms_per_hour {
-        text += &format!(", {alarms:.1} false alarms an hour on silence and noise");
-    }
-    let nothing = "nothing".to_owned();
-    let columns: Vec<&String> = confusion.labels.iter().chain([&nothing]).collect();
-    for (label, row) in confusion.labels.iter().zip(&confusion.counts) {
-        let wrong = row.iter().zip(&columns).filter(|(count, read)| **count > 0 && **read != label);
-        let wrong: Vec<String> = wrong.map(|(count, read)| format!("{count} as {read}")).collect();
-        if !wrong.is_empty() {
-            text += &format!(
-                "\n{label}: {} of {} right, {}",
-                row.iter().sum::<u64>() - wrong_count(row, label, &columns),
-                row.iter().sum::<u64>(),
-                wrong.join(", ")
-            );
-        }
-    }
     // A reader that went away is no error of ours.
-    writeln!(std::io::stdout(), "{text}").ok();
-}
-
-fn wrong_count(row: &[u64], label: &str, columns: &[&String]) -> u64 {
-    row.iter().zip(columns).filter(|(_, read)| read.as_str() != label).map(|(count, _)| count).sum()
+    writeln!(std::io::stdout(), "{evaluation}").ok();
 }
 
 /// A bar on a terminal, nothing elsewhere.

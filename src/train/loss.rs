@@ -13,11 +13,18 @@ const LOG_ZERO: f64 = -1e300;
 
 /// The logarithm of the sum of what the three are logarithms of.
 fn log_sum(a: f64, b: f64, c: f64) -> f64 {
-    let highest = a.max(b).max(c);
+    let (highest, first, second) = match (a >= b, a >= c, b >= c) {
+        (true, true, _) => (a, b, c),
+        (false, _, true) => (b, a, c),
+        _ => (c, a, b),
+    };
     if highest <= LOG_ZERO {
         return LOG_ZERO;
     }
-    highest + ((a - highest).exp() + (b - highest).exp() + (c - highest).exp()).ln()
+    // What lies further below is less than the last bit of the sum.
+    let share = |below: f64| if below < -38.0 { 0.0 } else { below.exp() };
+    let rest = share(first - highest) + share(second - highest);
+    if rest == 0.0 { highest } else { highest + (1.0 + rest).ln() }
 }
 
 /// The loss of a batch and the tensor that carries its gradient.

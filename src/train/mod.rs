@@ -14,6 +14,7 @@ pub mod rng;
 pub mod run;
 pub mod spec;
 pub mod step;
+pub mod throttle;
 pub mod trainer;
 pub mod validate;
 

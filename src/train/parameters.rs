@@ -117,6 +117,8 @@ pub struct AdamW {
     pub first: Parameters,
     /// Running mean of each squared gradient.
     pub second: Parameters,
+    /// Running mean of each parameter itself: the weights that are kept, since they swing less than the newest.
+    pub average: Parameters,
     /// Updates so far.
     pub updates: u64,
 }
@@ -126,6 +128,8 @@ const BETA_SECOND: f32 = 0.98;
 const EPSILON: f32 = 1e-8;
 /// Matrices shrink by this times the learning rate at each update; biases and norms do not.
 const WEIGHT_DECAY: f32 = 0.02;
+/// Share of its old value that the running mean of a parameter keeps at each update, once there were many.
+const AVERAGE_KEEPS: f32 = 0.999;
 /// A longer gradient is shortened to this norm.
 const LONGEST_GRADIENT: f32 = 2.0;
 
@@ -144,6 +148,8 @@ impl AdamW {
         let steps = self.updates.min(1 << 20) as i32;
         let first_scale = 1.0 / (1.0 - BETA_FIRST.powi(steps));
         let second_scale = 1.0 / (1.0 - BETA_SECOND.powi(steps));
+        // At first the newest weights count more: those that the run began with say nothing.
+        let average_keeps = AVERAGE_KEEPS.min((1.0 + steps as f32) / (10.0 + steps as f32));
         let moved = network.map(&mut Writer {
             path: Vec::new(),
             change: |name: &str, shape: &[usize], values: &mut Vec<f32>| {
@@ -151,6 +157,7 @@ impl AdamW {
                 let zeros = || Values { shape: shape.to_vec(), values: vec![0.0; values.len()] };
                 let first = self.first.entry(name.to_owned()).or_insert_with(zeros);
                 let second = self.second.entry(name.to_owned()).or_insert_with(zeros);
+                let before = if self.average.contains_key(name) { Vec::new() } else { values.clone() };
                 let keep = if shape.len() > 1 { 1.0 - learning_rate * WEIGHT_DECAY } else { 1.0 };
                 let moments = first.values.iter_mut().zip(&mut second.values);
                 for ((value, gradient), (first, second)) in values.iter_mut().zip(&gradient.values).zip(moments) {
@@ -159,6 +166,13 @@ impl AdamW {
                     *second += (1.0 - BETA_SECOND) * (gradient * gradient - *second);
                     let direction = *first * first_scale / ((*second * second_scale).sqrt() + EPSILON);
                     *value = *value * keep - learning_rate * direction;
+                }
+                let average = self
+                    .average
+                    .entry(name.to_owned())
+                    .or_insert_with(|| Values { shape: shape.to_vec(), values: before });
+                for (average, value) in average.values.iter_mut().zip(values.iter()) {
+                    *average += (1.0 - average_keeps) * (*value - *average);
                 }
             },
         });
@@ -215,6 +229,15 @@ mod tests {
             let keep = if values.shape.len() > 1 { 1.0 - 0.1 * WEIGHT_DECAY } else { 1.0 };
             for (now, then) in after[name].values.iter().zip(&values.values) {
                 assert!((now - (then * keep - 0.1)).abs() < 1e-4, "{name}: {then} to {now}");
+            }
+        }
+        // The first average lies 9/11 of the way to the weights of the first update.
+        for (name, values) in &optimiser.average {
+            for ((average, now), then) in values.values.iter().zip(&after[name].values).zip(&before[name].values) {
+                assert!(
+                    (average - (then + 9.0 / 11.0 * (now - then))).abs() < 1e-5,
+                    "{name}: {then}, {average}, {now}"
+                );
             }
         }
         gradients.get_mut("head.bias").unwrap().values[0] = f32::NAN;

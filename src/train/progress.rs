@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::throttle::Throttle;
 use crate::Text;
 
 /// Where a run is in its life.
@@ -74,6 +75,8 @@ pub struct Progress {
     pub updates: u64,
     /// The longest time between two updates while not paused, in seconds.
     pub longest_pause_secs: f64,
+    /// What it may take of the machine.
+    pub throttle: Throttle,
     /// Why it failed, or what else there is to say.
     pub message: Option<Text>,
 }
@@ -105,6 +108,7 @@ impl Progress {
             eta_secs: 0.0,
             updates: 0,
             longest_pause_secs: 0.0,
+            throttle: Throttle::full(1),
             message: None,
         }
     }

@@ -77,7 +77,7 @@ impl fmt::Debug for Run {
 
 enum Stage {
     List(Vec<PathBuf>),
-    Load(Loader, Option<Box<Checkpoint>>),
+    Load(Box<Loader>, Option<Box<Checkpoint>>),
     Train,
     Validate(Box<Validation>),
     SaveModel,
@@ -124,7 +124,7 @@ impl Run {
             Stage::SaveModel => self.save_model(),
             Stage::SaveCheckpoint => {
                 self.write_checkpoint()?;
-                self.stage = if self.step() < self.steps() { Stage::Train } else { Stage::Finished };
+                self.stage = if self.is_over() { Stage::Finished } else { Stage::Train };
                 Ok(Outcome::Checkpoint)
             }
             Stage::Finished => Ok(Outcome::Finished),
@@ -175,6 +175,12 @@ impl Run {
         self.training.as_ref()?.position.best
     }
 
+    /// Whether all steps are done, or validation has got no better for as long as the order has patience.
+    fn is_over(&self) -> bool {
+        let since_best = self.training.as_ref().map_or(0, |training| training.position.epochs_since_best);
+        self.step() >= self.steps() || self.spec.patience_epochs.is_some_and(|patience| since_best >= patience)
+    }
+
     fn list(&mut self, roots: &[PathBuf]) -> Result<Outcome> {
         let listing = Listing::scan(roots)?;
         let checkpoint = match self.spec.resume_from_checkpoint {
@@ -193,11 +199,11 @@ impl Run {
         let resumed_rate = checkpoint.as_ref().map(|checkpoint| checkpoint.position.sample_rate_hz);
         let rate = resumed_rate.or(self.spec.sample_rate_hz).unwrap_or_else(|| natural_rate(&listing));
         let total = listing.files.len();
-        self.stage = Stage::Load(Loader::new(listing, rate), checkpoint.map(Box::new));
+        self.stage = Stage::Load(Box::new(Loader::new(listing, rate)), checkpoint.map(Box::new));
         Ok(Outcome::Loading { read: 0, total })
     }
 
-    fn load(&mut self, mut loader: Loader, checkpoint: Option<Box<Checkpoint>>) -> Result<Outcome> {
+    fn load(&mut self, mut loader: Box<Loader>, checkpoint: Option<Box<Checkpoint>>) -> Result<Outcome> {
         if (0..FILES_AT_ONCE).all(|_| loader.load_next()) {
             let (read, total) = loader.progress();
             self.stage = Stage::Load(loader, checkpoint);
@@ -209,7 +215,7 @@ impl Run {
             return Err(Error::invalid(format!("no usable clip of {} is in its train split", dataset.name)));
         }
         self.training = Some(Training::new(&self.spec, dataset, checkpoint)?);
-        self.stage = if self.step() < self.steps() { Stage::Train } else { Stage::Finished };
+        self.stage = if self.is_over() { Stage::Finished } else { Stage::Train };
         Ok(Outcome::Ready(summary))
     }
 
@@ -236,6 +242,7 @@ impl Run {
         let score = validation.score();
         // Without validation clips the newest network is taken for the best.
         let is_best = score.is_none_or(|score| training.position.best.is_none_or(|best| score.beats(&best)));
+        training.position.epochs_since_best = if is_best { 0 } else { training.position.epochs_since_best + 1 };
         if is_best {
             training.position.best = score;
         }

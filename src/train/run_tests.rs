@@ -94,3 +94,14 @@ fn a_place_that_cannot_be_written_fails_the_run_with_its_name() {
     };
     assert!(error.message.contains("cannot save model \"tones\""), "{error}");
 }
+
+#[test]
+fn a_run_ends_early_when_validation_gets_no_better() {
+    let folder = folder();
+    // So high a rate throws the weights about.
+    let spec = TrainSpec { patience_epochs: Some(2), learning_rate: Some(0.5), ..spec(50) };
+    let mut run = Run::new(spec, places(folder.path())).unwrap();
+    let steps = drive(&mut run, u64::MAX).len() as u64;
+    assert!(steps < run.steps() && steps.is_multiple_of(25), "{steps} of {}", run.steps());
+    assert!(run.checkpoint_path().is_file());
+}

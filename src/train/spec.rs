@@ -30,6 +30,9 @@ pub struct TrainSpec {
     /// Goes on from the run's checkpoint, if there is one.
     #[serde(default)]
     pub resume_from_checkpoint: bool,
+    /// Epochs without a better validation after which the run ends early; it goes to its end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience_epochs: Option<u32>,
     /// Rate that the model hears; when absent 8000 Hz for recordings of at most that rate, else 16000 Hz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_rate_hz: Option<u32>,
@@ -55,6 +58,7 @@ impl TrainSpec {
             learning_rate: None,
             seed: 0,
             resume_from_checkpoint: false,
+            patience_epochs: None,
             sample_rate_hz: None,
         }
     }
@@ -73,6 +77,9 @@ impl TrainSpec {
         }
         if let Some(rate) = self.learning_rate.filter(|rate| !(1e-7..=1.0).contains(rate)) {
             return wrong("learning_rate", &rate, "1e-7 to 1, or none for the default");
+        }
+        if let Some(patience) = self.patience_epochs.filter(|patience| *patience == 0) {
+            return wrong("patience_epochs", &patience, "at least 1, or none to train to the end");
         }
         if let Some(rate) = self.sample_rate_hz.filter(|rate| !(4_000..=48_000).contains(rate)) {
             return wrong("sample_rate_hz", &rate, "4000 to 48000 Hz, or none to follow the dataset");
@@ -115,6 +122,7 @@ mod tests {
         assert_eq!(message(|spec| spec.epochs = 0), "epochs is 0; allowed is 1 to 10000");
         assert!(message(|spec| spec.batch_size = 0).contains("1 to 256"));
         assert!(message(|spec| spec.learning_rate = Some(f64::NAN)).contains("learning_rate is NaN"));
+        assert!(message(|spec| spec.patience_epochs = Some(0)).contains("patience_epochs is 0"));
         assert!(message(|spec| spec.sample_rate_hz = Some(10)).contains("4000 to 48000"));
         assert!(message(|spec| spec.model_name = "../x".into()).contains("is no model name"));
     }

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 
 use super::batch::Batch;
 use super::loss::batch_loss;
-use super::parameters::{AdamW, read_gradients};
+use super::parameters::{self, AdamW, read_gradients};
 use crate::recognise::model::Network;
 
 /// Highest learning rate, unless the run names one.
@@ -69,9 +69,12 @@ impl Learner {
         StepReport { loss: loss.mean, gradient_norm }
     }
 
-    /// The network for recognition: without autodiff.
+    /// The network for recognition: without autodiff, and with the running mean of the weights, which reads a little
+    /// better than the newest.
     pub fn snapshot(&self) -> Network {
-        self.network.valid()
+        let network = self.network.valid();
+        // Before the first update there is no mean.
+        parameters::write(network.clone(), &self.optimiser.average).unwrap_or(network)
     }
 }
 

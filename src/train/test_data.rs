@@ -5,25 +5,26 @@ use std::path::Path;
 use crate::models::ModelStore;
 use crate::train::run::Places;
 
+/// Writes a mono file of 16 bits.
+pub(crate) fn write_wav(path: &Path, sample_rate: u32, samples: &[f32]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for sample in samples {
+        writer.write_sample((sample * 32_767.0) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
 /// Writes `clips` files (named so that they fall into all splits) for each of `labels` below `root`.
 pub(crate) fn write_tones(root: &Path, labels: &[&str], clips: usize) {
     for (number, label) in labels.iter().enumerate() {
-        let folder = root.join(label);
-        std::fs::create_dir_all(&folder).unwrap();
         for clip in 0..clips {
-            let spec = hound::WavSpec {
-                channels: 1,
-                sample_rate: 8_000,
-                bits_per_sample: 16,
-                sample_format: hound::SampleFormat::Int,
-            };
-            let mut writer = hound::WavWriter::create(folder.join(format!("tone_{clip:02}.wav")), spec).unwrap();
             let step = 0.15 + 0.5 * number as f32 + 0.003 * clip as f32;
-            for at in 0..2_400 {
-                let fade = (at as f32 / 2_400.0 * std::f32::consts::PI).sin();
-                writer.write_sample((12_000.0 * fade * (step * at as f32).sin()) as i16).unwrap();
-            }
-            writer.finalize().unwrap();
+            let fade = |at: usize| (at as f32 / 2_400.0 * std::f32::consts::PI).sin();
+            let samples: Vec<f32> = (0..2_400).map(|at| 0.366 * fade(at) * (step * at as f32).sin()).collect();
+            write_wav(&root.join(label).join(format!("tone_{clip:02}.wav")), 8_000, &samples);
         }
     }
 }

@@ -11,6 +11,7 @@ pub use super::spec::TrainSpec;
 use super::batch::low_priority_pool;
 use super::progress::{LossCurve, LossPoint, Meter, Phase, Progress};
 use super::run::{Outcome, Places, Run};
+use super::throttle::{Pacer, Throttle};
 use crate::config::{Config, assets_dir};
 use crate::event::{Event, EventHub};
 use crate::link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender};
@@ -35,6 +36,8 @@ pub enum TrainingIntent {
     Resume,
     /// Write a checkpoint and end the run.
     Stop,
+    /// Take more or less of the machine from the next step on; without a run, from the next run on.
+    Throttle(Throttle),
 }
 
 /// Steers and shows the trainer; cheap to clone, usable from any thread, never waits.
@@ -52,6 +55,8 @@ struct Shared {
     is_taken: Mutex<bool>,
     progress: Latest<Progress>,
     curve: LossCurve,
+    /// Link: *newest wins*; read between two steps.
+    throttle: Latest<Throttle>,
 }
 
 #[derive(Debug)]
@@ -104,6 +109,14 @@ impl TrainerHandle {
     /// Lets the run write a checkpoint and end.
     pub fn stop(&self) -> Result<()> {
         self.order(Order::Stop)
+    }
+
+    /// Lets the trainer take more or less of the machine from its next step on, and says what it may take now: a duty
+    /// below the floor is raised to it.
+    pub fn throttle(&self, throttle: Throttle) -> Result<Throttle> {
+        let throttle = throttle.checked()?;
+        self.shared.throttle.publish(throttle);
+        Ok(throttle)
     }
 
     /// How the newest run stands.
@@ -163,9 +176,18 @@ fn trainer(places: Places, threads: usize, events: EventHub, links: &LinkRegistr
         is_taken: Mutex::new(false),
         progress: Latest::new(Progress::default()),
         curve: LossCurve::default(),
+        throttle: Latest::new(Throttle::full(threads)),
     });
     let pool = low_priority_pool("train", threads)?;
-    let trainer = Trainer { orders, shared: shared.clone(), events, pool, active: None };
+    let trainer = Trainer {
+        orders,
+        throttle: Throttle::full(threads),
+        shared: shared.clone(),
+        events,
+        pool,
+        pacer: Pacer::default(),
+        active: None,
+    };
     Ok((TrainerHandle { orders: sender, shared }, trainer))
 }
 
@@ -176,6 +198,9 @@ struct Trainer {
     events: EventHub,
     /// burn computes on the rayon pool that it is called in; this one's threads give way to all others.
     pool: rayon::ThreadPool,
+    /// What `pool` and `pacer` follow.
+    throttle: Throttle,
+    pacer: Pacer,
     active: Option<Active>,
 }
 
@@ -190,6 +215,7 @@ impl Job for Trainer {
         while let Some(order) = self.orders.try_recv() {
             self.obey(order, now);
         }
+        self.follow_throttle(now);
         let Some(active) = &mut self.active else { return Next::Sleep(IDLE) };
         match active.progress.phase {
             Phase::Paused => return Next::Sleep(IDLE),
@@ -200,6 +226,10 @@ impl Job for Trainer {
             }
             _ => {}
         }
+        if let Some(rest) = self.pacer.rest(now, self.throttle.duty) {
+            return Next::Sleep(rest.min(IDLE));
+        }
+        self.pacer.work(now);
         let outcome = self.pool.install(|| active.run.advance());
         match outcome {
             Ok(Outcome::Finished) => self.end(now, Ok(())),
@@ -215,11 +245,30 @@ impl Job for Trainer {
 }
 
 impl Trainer {
+    fn follow_throttle(&mut self, now: Instant) {
+        let throttle = *self.shared.throttle.load();
+        if throttle == self.throttle {
+            return;
+        }
+        if throttle.threads != self.throttle.threads {
+            match low_priority_pool("train", throttle.threads) {
+                Ok(pool) => self.pool = pool,
+                // The pool of before goes on; the throttle counts as followed, so that this is told once.
+                Err(error) => {
+                    self.events.publish(Event::Failure { owner: "train".into(), message: error.message });
+                }
+            }
+        }
+        self.throttle = throttle;
+        self.publish(now);
+    }
+
     fn obey(&mut self, order: Order, now: Instant) {
         match (order, &mut self.active) {
             (Order::Start(run), None) => {
                 let progress = (*self.shared.progress.load()).clone();
                 self.active = Some(Active { run: *run, progress, meter: Meter::default() });
+                self.pacer = Pacer::default();
                 self.publish(now);
             }
             // Cannot be: `is_taken` lets nobody order a run before the last one ended.
@@ -232,6 +281,7 @@ impl Trainer {
                 let is_loaded = active.run.steps() > 0;
                 active.progress.phase = if is_loaded { Phase::Running } else { Phase::Preparing };
                 active.meter.rest();
+                self.pacer = Pacer::default();
                 self.publish(now);
             }
             (Order::Stop, Some(active)) => {
@@ -305,6 +355,7 @@ impl Trainer {
         progress.examples_per_sec = meter.examples_per_sec(run.spec().batch_size as usize);
         progress.eta_secs = meter.eta_secs(progress.steps.saturating_sub(progress.step));
         progress.longest_pause_secs = meter.longest_pause_secs();
+        progress.throttle = self.throttle;
         self.shared.progress.publish(progress.clone());
         self.events.publish(Event::Progress(progress.clone()));
     }

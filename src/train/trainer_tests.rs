@@ -118,3 +118,44 @@ fn a_failed_run_says_why_and_frees_the_trainer() {
     assert_eq!(bench.handle.progress().phase, Phase::Failed);
     bench.handle.start(bench.spec()).unwrap();
 }
+
+#[test]
+fn a_throttle_slows_a_run_changes_its_threads_and_no_bit_of_its_losses() {
+    let losses = |is_throttled: bool| {
+        let mut bench = Bench::new();
+        bench.handle.start(TrainSpec { epochs: 1, ..bench.spec() }).unwrap();
+        if is_throttled {
+            let asked = Throttle { threads: 2, duty: 0.5 };
+            assert_eq!(bench.handle.throttle(asked).unwrap(), asked);
+        }
+        let begun = bench.now;
+        bench.tick_until(|progress| progress.phase == Phase::Done);
+        let throttle = bench.handle.progress().throttle;
+        assert_eq!(
+            (throttle.threads, bench.job.pool.current_num_threads()),
+            if is_throttled { (2, 2) } else { (1, 1) }
+        );
+        let mut points = Vec::new();
+        bench.handle.loss_curve().read(&mut CurveCursor::default(), &mut points);
+        (points.iter().map(|point| point.loss.to_bits()).collect::<Vec<_>>(), bench.now - begun)
+    };
+    let ((full, full_time), (throttled, throttled_time)) = (losses(false), losses(true));
+    assert_eq!(full, throttled);
+    // A tick of work takes 10 ms by the job's clock, and so does one of rest.
+    assert!(throttled_time > full_time.mul_f32(1.7), "{full_time:?} and {throttled_time:?}");
+}
+
+#[test]
+fn a_throttle_is_kept_for_the_next_run_and_a_run_at_the_floor_moves_on() {
+    let mut bench = Bench::new();
+    let raised = bench.handle.throttle(Throttle { threads: 1, duty: 0.0 }).unwrap();
+    assert_eq!(raised.duty, crate::train::throttle::LEAST_DUTY);
+    bench.handle.start(bench.spec()).unwrap();
+    bench.tick_until(|progress| progress.step >= 2);
+    assert_eq!(bench.handle.progress().throttle, raised);
+    bench.handle.throttle(Throttle::full(1)).unwrap();
+    bench.tick_until(|progress| progress.step >= 4 && progress.throttle.duty == 1.0);
+    bench.handle.stop().unwrap();
+    bench.tick_until(|progress| progress.phase == Phase::Done);
+    assert_eq!(bench.handle.throttle(Throttle { threads: 0, duty: 1.0 }).unwrap_err().kind, ErrorKind::Invalid);
+}

@@ -106,6 +106,57 @@ fn an_unknown_model_is_named_with_those_there_are() {
 }
 
 #[test]
+fn a_dataset_is_checked_before_it_is_learnt_from() {
+    let program = Program::new();
+    let checked = program.run(&["dataset", "check", WORDS]);
+    assert_eq!(checked.status, 0, "{checked:?}");
+    for part in ["words (a folder for each label)", "3 labels: ", "rates: 8000 Hz", "train", "background"] {
+        assert!(checked.out.contains(part), "{part} is not in {}", checked.out);
+    }
+    let checked = program.run(&["dataset", "check", WORDS, "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&checked.out).unwrap();
+    assert_eq!((&report["form"], &report["skipped"]), (&"folders".into(), &serde_json::json!([])));
+    program.run(&["dataset", "check", "no-such-set"]).failed(3, &["no-such-set does not exist"]);
+    program.run(&["dataset", "check", &format!("{DATA}/formats")]).failed(4, &["is empty: make one folder for each"]);
+}
+
+/// The steps and losses that a training told, in order.
+fn losses(lines: &str) -> Vec<(u64, f64)> {
+    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let steps = lines.filter(|line| line["validation_loss"].is_null() && line["done"] == false);
+    steps.map(|line| (line["step"].as_u64().unwrap(), line["loss"].as_f64().unwrap())).collect()
+}
+
+#[test]
+fn a_training_that_was_killed_goes_on_to_the_bit() {
+    const ORDER: [&str; 8] = ["train", WORDS, "--json", "--batch-size", "1", "--seed", "3", "--epochs"];
+    let order = [&ORDER[..], &["3"]].concat();
+    let whole = Program::new().run(&order);
+    assert_eq!(whole.status, 0, "{whole:?}");
+    let whole = losses(&whole.out);
+
+    let program = Program::new();
+    let mut child = program.command(&order).stdout(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        told += &format!("{line}\n");
+        if losses(&told).last().is_some_and(|(step, _)| *step == 30) {
+            child.kill().unwrap(); // SIGKILL, between the checkpoint of step 25 and that of step 50.
+            break;
+        }
+    }
+    child.wait().unwrap();
+    let resumed = program.run(&[&order[..], &["--resume"]].concat());
+    assert_eq!(resumed.status, 0, "{resumed:?}");
+    let resumed = losses(&resumed.out);
+    let from = resumed[0].0;
+    assert!([26, 51].contains(&from), "it went on at step {from}");
+    assert_eq!(resumed[..], whole[whole.iter().position(|(step, _)| *step == from).unwrap()..]);
+    assert_eq!(losses(&told)[..25], whole[..25]);
+}
+
+#[test]
 fn one_bad_file_does_not_keep_the_others_from_being_read() {
     let program = Program::new();
     let (missing, empty, text) = (program.path("missing.wav"), program.path("empty.wav"), program.path("text.wav"));

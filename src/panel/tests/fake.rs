@@ -203,6 +203,7 @@ fn busy_status(fake: &Fake) -> Status {
             eta_secs: progress.eta_secs,
             updates: progress.updates,
             longest_pause_secs: progress.longest_pause_secs,
+            throttle: progress.throttle,
         }),
         frames: FrameStatus { drawn: 2_160_000, fps: 59.9, p99_millis: 17.2, uploaded_bytes: 6_150 },
         tasks: vec![task("main: pump", 0, 1.2), task("recognise", 1, 3.4), task("train", 0, 0.4)],

@@ -118,6 +118,19 @@ pub fn colour(samples: &mut [f32], sample_rate_hz: f32, rng: &mut Rng) {
     }
 }
 
+/// A telephone: 300 to 3400 Hz and the eight bits of the mu-law of ITU-T G.711.
+pub fn telephone(samples: &mut [f32], sample_rate_hz: f32) {
+    const MU: f32 = 255.0;
+    Biquad::high_pass(300.0, sample_rate_hz).apply(samples);
+    Biquad::low_pass(3_400f32.min(0.48 * sample_rate_hz), sample_rate_hz).apply(samples);
+    let peak = samples.iter().fold(1e-6f32, |peak, sample| peak.max(sample.abs()));
+    for sample in samples {
+        let pressed = (MU * sample.abs() / peak).ln_1p() / (1.0 + MU).ln();
+        let stepped = (pressed * 127.0).round() / 127.0;
+        *sample = sample.signum() * peak / MU * ((1.0 + MU).powf(stepped) - 1.0);
+    }
+}
+
 /// A random room: some thirty echoes in the first 0.1 to 0.4 s, decaying by 60 dB over that time.
 pub fn room(samples: &[f32], sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
     let decay_secs = rng.between(0.1, 0.4);
@@ -183,6 +196,20 @@ mod tests {
         assert!(through(Biquad::low_pass(1_000.0, 8_000.0), 3_000.0) < -20.0);
         assert!(through(Biquad::high_pass(500.0, 8_000.0), 50.0) < -35.0);
         assert!((through(Biquad::peak(1_000.0, 6.0, 8_000.0), 1_000.0) - 6.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_telephone_keeps_its_band_and_adds_a_little_noise() {
+        let mut speech = tone(1_000.0, 0.5);
+        let before = speech.clone();
+        telephone(&mut speech, 8_000.0);
+        assert!((power(&speech) / power(&before) - 1.0).abs() < 0.1);
+        let levels: std::collections::BTreeSet<u32> = speech.iter().map(|sample| sample.abs().to_bits()).collect();
+        assert!(levels.len() <= 128, "{} levels", levels.len());
+        let mut hum = tone(50.0, 0.5);
+        telephone(&mut hum, 8_000.0);
+        assert!(power(&hum[2_000..]) < 0.01);
+        telephone(&mut [0.0; 3], 8_000.0);
     }
 
     #[test]

@@ -6,5 +6,6 @@ pub mod effects;
 pub mod mask;
 pub mod noise;
 pub mod scene;
+pub mod warp;
 
 pub use scene::{Composer, Scene};

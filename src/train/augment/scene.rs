@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::effects::{colour, played_faster, room, with_tempo};
+use super::effects::{colour, played_faster, room, telephone, with_tempo};
 use super::noise::{Noise, event, to_unit_power};
 use crate::train::dataset::{Dataset, Split};
 use crate::train::rng::Rng;
@@ -47,12 +47,15 @@ impl Composer {
     /// One scene; the same `rng` gives the same scene.
     pub fn compose(&self, rng: &mut Rng) -> Scene {
         let rate = self.dataset.sample_rate_hz as f32;
-        let (mut samples, transcript) = if rng.chance(0.06) { self.wordless(rng) } else { self.words(rng) };
+        let (mut samples, transcript) = if rng.chance(0.08) { self.wordless(rng) } else { self.words(rng) };
         if rng.chance(0.25) {
             samples = room(&samples, rate, rng);
         }
         if rng.chance(0.5) {
             colour(&mut samples, rate, rng);
+        }
+        if rng.chance(0.1) {
+            telephone(&mut samples, rate);
         }
         // The level of speech, or of what a wordless scene has instead.
         let level_db = rng.between(-42.0, -12.0);
@@ -61,7 +64,7 @@ impl Composer {
             let gain = 10f32.powf(level_db / 20.0) / power.sqrt();
             samples.iter_mut().for_each(|sample| *sample *= gain);
         }
-        self.add_events(&mut samples, level_db, rng);
+        self.add_events(&mut samples, level_db, transcript.is_empty(), rng);
         self.add_noise(&mut samples, level_db, transcript.is_empty(), rng);
         to_16_bit_grid(&mut samples);
         Scene { samples, transcript }
@@ -82,7 +85,13 @@ impl Composer {
             } else {
                 let clips = &self.by_label[rng.below(self.by_label.len())];
                 let clip = &self.dataset.clips[clips[rng.below(clips.len())]];
-                (self.voice(&clip.samples, rng), Some(clip.label + 1))
+                // Now and then backwards: a voice, and no word.
+                if rng.chance(0.04) {
+                    let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
+                    (self.voice(&backwards, rng), None)
+                } else {
+                    (self.voice(&clip.samples, rng), Some(clip.label + 1))
+                }
             };
             if place + voice.len() > usable {
                 break;
@@ -137,11 +146,12 @@ impl Composer {
         samples
     }
 
-    fn add_events(&self, samples: &mut [f32], level_db: f32, rng: &mut Rng) {
-        if samples.is_empty() || !rng.chance(0.3) {
+    fn add_events(&self, samples: &mut [f32], level_db: f32, is_wordless: bool, rng: &mut Rng) {
+        let (share, most) = if is_wordless { (0.8, 8) } else { (0.3, 4) };
+        if samples.is_empty() || !rng.chance(share) {
             return;
         }
-        for _ in 0..=rng.below(4) {
+        for _ in 0..=rng.below(most) {
             let gain = 10f32.powf((level_db + rng.between(-25.0, 3.0)) / 20.0);
             let place = rng.below(samples.len());
             let event = event(self.dataset.sample_rate_hz as f32, rng);

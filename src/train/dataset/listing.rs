@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Split, SplitRule};
+use super::survey::{ADVICE, folder_name, sub_folders};
+use super::{Form, Said, Skipped, Split, Survey};
 use crate::{Error, Result};
 
-/// Extensions (in lower case) of the sound files that are read.
-const EXTENSIONS: [&str; 4] = ["wav", "flac", "mp3", "ogg"];
-
-/// A sound file of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A sound file of a dataset, or a part of one.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ListedFile {
     /// The file.
     pub path: PathBuf,
+    /// From where to where, in seconds; the whole file without it.
+    pub span_secs: Option<(f64, f64)>,
     /// Index into [`Listing::labels`]; `None` for background sound.
     pub label: Option<usize>,
     /// What the file may be used for.
@@ -21,7 +21,7 @@ pub struct ListedFile {
 }
 
 /// The files of one or several datasets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
     /// The folder's name; several are joined with `+`.
     pub name: String,
@@ -29,6 +29,8 @@ pub struct Listing {
     pub labels: Vec<String>,
     /// All sound files, sorted by label and path.
     pub files: Vec<ListedFile>,
+    /// What the sets name and cannot be used.
+    pub skipped: Vec<Skipped>,
 }
 
 /// The folder of the dataset `name_or_path`: a folder's path, or the name of a folder in one of `known_folders`.
@@ -59,120 +61,70 @@ impl Listing {
     ///
     /// Refuses folders without labels or sound files and sets of one label only, since nothing can be learnt from them.
     pub fn scan(roots: &[PathBuf]) -> Result<Self> {
-        let mut labels = BTreeSet::new();
-        let mut found = Vec::new();
-        for root in roots {
-            for (folder, path) in scan_root(root)? {
-                if !folder.0.starts_with('_') {
-                    labels.insert(folder.0.clone());
-                }
-                found.push((folder, path));
-            }
+        let surveys = roots.iter().map(|root| Survey::of(root)).collect::<Result<Vec<_>>>()?;
+        let name = joined_name(roots);
+        let items = || surveys.iter().flat_map(|survey| &survey.items);
+        if items().any(|item| matches!(item.said, Said::Text(_))) {
+            return Err(Error::invalid(format!(
+                "the dataset {name} has texts, and only labels can be learnt: give one with a label for each clip"
+            )));
         }
-        let labels: Vec<String> = labels.into_iter().collect();
-        let names: Vec<String> = roots.iter().map(|root| folder_name(root)).collect();
-        let name = names.join("+");
+        let labels: BTreeSet<&String> = items().filter_map(|item| label_of(&item.said)).collect();
+        let labels: Vec<String> = labels.into_iter().cloned().collect();
         refuse_few(&name, &labels)?;
-        let mut files: Vec<ListedFile> = found
-            .into_iter()
-            .map(|((folder, split), path)| ListedFile { path, label: labels.binary_search(&folder).ok(), split })
+        let mut files: Vec<ListedFile> = items()
+            .map(|item| ListedFile {
+                path: item.path.clone(),
+                span_secs: item.span_secs,
+                label: label_of(&item.said).and_then(|label| labels.binary_search(label).ok()),
+                split: item.split,
+            })
             .collect();
+        // Stable: parts of one file stay in their order.
         files.sort_by(|a, b| (a.label, &a.path).cmp(&(b.label, &b.path)));
         if !files.iter().any(|file| file.label.is_some() && file.split == Split::Train) {
             return Err(Error::invalid(format!(
                 "all clips of the dataset {name} fall into its validation and test splits: add more clips"
             )));
         }
-        Ok(Self { name, labels, files })
+        let skipped = surveys.into_iter().flat_map(|survey| survey.skipped).collect();
+        Ok(Self { name, labels, files, skipped })
     }
-}
 
-impl Listing {
     /// Refuses, without looking into the label folders, what [`Self::scan`] would refuse for having fewer than two.
     pub fn check_folders(roots: &[PathBuf]) -> Result<()> {
         let mut labels = BTreeSet::new();
         for root in roots {
-            labels.extend(sub_folders(root)?.into_iter().filter(|name| !name.starts_with('_')));
+            match Form::detect(root)? {
+                Form::Folders => labels.extend(sub_folders(root)?.into_iter().filter(|name| !name.starts_with('_'))),
+                // A table is read at once.
+                _ => return Self::scan(roots).map(drop),
+            }
         }
-        let names: Vec<String> = roots.iter().map(|root| folder_name(root)).collect();
-        refuse_few(&names.join("+"), &labels.into_iter().collect::<Vec<_>>())
+        refuse_few(&joined_name(roots), &labels.into_iter().collect::<Vec<_>>())
     }
 }
 
-fn refuse_few(name: &str, labels: &[String]) -> Result<()> {
+fn label_of(said: &Said) -> Option<&String> {
+    match said {
+        Said::Label(label) => Some(label),
+        Said::Text(_) | Said::Nothing => None,
+    }
+}
+
+fn joined_name(roots: &[PathBuf]) -> String {
+    roots.iter().map(|root| folder_name(root)).collect::<Vec<_>>().join("+")
+}
+
+/// Refuses labels that nothing can be learnt from.
+pub fn refuse_few(name: &str, labels: &[String]) -> Result<()> {
     match labels {
-        [] => Err(Error::invalid(format!("the dataset {name} has no labelled sound files: {FORM}"))),
+        [] => Err(Error::invalid(format!("the dataset {name} has no labelled sound files: {ADVICE}"))),
         [only] => Err(Error::invalid(format!(
             "the dataset {name} has one label only ({only}): add a folder for at least one more label"
         ))),
         _ => Ok(()),
     }
-}
-
-const FORM: &str = "make one folder for each label and put WAV, FLAC, MP3 or OGG files into it";
-
-/// A label's folder (or a background folder) with the split, and the file.
-type Found = ((String, Split), PathBuf);
-
-fn scan_root(root: &Path) -> Result<Vec<Found>> {
-    if !root.is_dir() {
-        return Err(Error::not_found(format!("the dataset {} does not exist or is not a folder", root.display())));
-    }
-    let mut found = Vec::new();
-    for folder in sub_folders(root)? {
-        for file in sound_files(&root.join(&folder))? {
-            found.push((folder.clone(), file));
-        }
-    }
-    if found.is_empty() {
-        return Err(Error::invalid(format!("the dataset {} is empty: {FORM}", root.display())));
-    }
-    let stems: Vec<&str> = found
-        .iter()
-        .filter(|(folder, _)| !folder.starts_with('_'))
-        .filter_map(|(_, path)| path.file_stem()?.to_str())
-        .collect();
-    let rule = SplitRule::detect(root, stems.iter().copied())?;
-    Ok(found
-        .into_iter()
-        .map(|(folder, path)| {
-            let split = rule.split(&folder, &path.file_name().unwrap_or_default().to_string_lossy());
-            ((folder, split), path)
-        })
-        .collect())
-}
-
-fn folder_name(path: &Path) -> String {
-    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    full.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Names of the folders in `root` that are not hidden, sorted.
-fn sub_folders(root: &Path) -> Result<Vec<String>> {
-    let paths = entries(root)?.into_iter().filter(|path| path.is_dir());
-    Ok(paths
-        .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
-        .filter(|name| !name.starts_with('.'))
-        .collect())
-}
-
-fn sound_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let is_sound = |path: &PathBuf| {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        !hidden && EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
-    };
-    Ok(entries(folder)?.into_iter().filter(|path| is_sound(path) && path.is_file()).collect())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error| Error::io(format_args!("cannot read the folder {}", folder.display()), &error);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Reading a dataset's files a few at a time, so that whoever loads can report and stop in between.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::{Clip, Dataset, ListedFile, Listing, Skipped, Split};
+use super::{Clip, Dataset, Fault, ListedFile, Listing, Skipped, Split};
 use crate::dsp::resample::Resampler;
-use crate::source::decode::read_audio;
+use crate::source::decode::{Audio, read_audio};
 use crate::{Error, Result};
 
 /// Longer clips are cut to this length around their loudest part, so that every clip fits into a training scene.
@@ -21,13 +21,16 @@ pub struct Loader {
     files: std::vec::IntoIter<ListedFile>,
     total: usize,
     dataset: Dataset,
+    /// The file read last: a label track has many parts of one file.
+    open: Option<(PathBuf, Audio)>,
 }
 
 impl Loader {
     /// A loader of all files in `listing`, at `sample_rate_hz`.
     pub fn new(listing: Listing, sample_rate_hz: u32) -> Self {
-        let dataset = Dataset { name: listing.name, labels: listing.labels, sample_rate_hz, ..Dataset::default() };
-        Self { total: listing.files.len(), files: listing.files.into_iter(), dataset }
+        let Listing { name, labels, files, skipped } = listing;
+        let dataset = Dataset { name, labels, sample_rate_hz, skipped, ..Dataset::default() };
+        Self { total: files.len(), files: files.into_iter(), dataset, open: None }
     }
 
     /// A loader of the labelled files of one split only.
@@ -44,14 +47,30 @@ impl Loader {
     /// Reads one more file; false when none is left. An unusable file is noted, never fatal.
     pub fn load_next(&mut self) -> bool {
         let Some(file) = self.files.next() else { return false };
-        match load_clip(&file.path, self.dataset.sample_rate_hz, file.label.is_some()) {
+        match self.load_clip(&file) {
             Ok(samples) => match file.label {
                 Some(label) => self.dataset.clips.push(Clip { path: file.path, label, split: file.split, samples }),
                 None => self.dataset.background.push(samples),
             },
-            Err(error) => self.dataset.skipped.push(Skipped { path: file.path, reason: error.message }),
+            Err((fault, reason)) => self.dataset.skipped.push(Skipped { path: file.path, fault, reason }),
         }
         true
+    }
+
+    fn load_clip(&mut self, file: &ListedFile) -> Result<Box<[i16]>, (Fault, String)> {
+        if self.open.as_ref().is_none_or(|(path, _)| *path != file.path) {
+            let audio = read_audio(&file.path).map_err(|error| (Fault::Unreadable, error.message))?;
+            self.open = Some((file.path.clone(), audio));
+        }
+        let Some((_, audio)) = &self.open else { return Err((Fault::Unreadable, "no sound".into())) };
+        let samples = usable(audio, file.span_secs)?;
+        let rate = self.dataset.sample_rate_hz;
+        let samples = resampled(samples.to_vec(), audio.sample_rate_hz, rate)
+            .map_err(|error| (Fault::Unreadable, error.message))?;
+        let longest = (LONGEST_CLIP_SECS * rate as f32) as usize;
+        let is_long = file.label.is_some() && samples.len() > longest;
+        let kept = if is_long { loudest(&samples, longest) } else { &samples };
+        Ok(kept.iter().map(|sample| (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect())
     }
 
     /// The dataset once every file was read; an error when no clip of it can be used.
@@ -74,18 +93,28 @@ impl Loader {
     }
 }
 
-fn load_clip(path: &Path, sample_rate_hz: u32, is_labelled: bool) -> Result<Box<[i16]>> {
-    let audio = read_audio(path)?;
-    if (audio.samples.len() as f32) < SHORTEST_CLIP_SECS * audio.sample_rate_hz as f32 {
-        return Err(Error::invalid("empty: it holds less than 20 ms of sound"));
+/// The part of `audio` that `span_secs` names, or why there is no sound in it that could be used.
+pub fn usable(audio: &Audio, span_secs: Option<(f64, f64)>) -> Result<&[f32], (Fault, String)> {
+    let rate = f64::from(audio.sample_rate_hz);
+    let samples = match span_secs {
+        None => &audio.samples[..],
+        Some((start, end)) => {
+            let last = audio.samples.len();
+            let (from, to) = ((start * rate) as usize, ((end * rate).round() as usize).min(last));
+            if from >= last {
+                let secs = last as f64 / rate;
+                return Err((Fault::TooShort, format!("the label at {start} s lies behind the end at {secs:.3} s")));
+            }
+            &audio.samples[from..to.max(from)]
+        }
+    };
+    if (samples.len() as f32) < SHORTEST_CLIP_SECS * audio.sample_rate_hz as f32 {
+        return Err((Fault::TooShort, "empty: it holds less than 20 ms of sound".into()));
     }
-    if audio.samples.iter().all(|sample| sample.abs() < SILENT_PEAK) {
-        return Err(Error::invalid("silent: its peak is below -60 dBFS"));
+    if samples.iter().all(|sample| sample.abs() < SILENT_PEAK) {
+        return Err((Fault::Silent, "silent: its peak is below -60 dBFS".into()));
     }
-    let samples = resampled(audio.samples, audio.sample_rate_hz, sample_rate_hz)?;
-    let longest = (LONGEST_CLIP_SECS * sample_rate_hz as f32) as usize;
-    let kept = if is_labelled && samples.len() > longest { loudest(&samples, longest) } else { &samples };
-    Ok(kept.iter().map(|sample| (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect())
+    Ok(samples)
 }
 
 fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
@@ -116,21 +145,7 @@ fn loudest(samples: &[f32], len: usize) -> &[f32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn write_wav(path: &Path, rate: u32, samples: &[f32]) {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let spec = hound::WavSpec {
-            channels: 1,
-            sample_rate: rate,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut writer = hound::WavWriter::create(path, spec).unwrap();
-        for sample in samples {
-            writer.write_sample((sample * 32_767.0) as i16).unwrap();
-        }
-        writer.finalize().unwrap();
-    }
+    use crate::train::test_data::write_wav;
 
     fn tone(len: usize, amplitude: f32) -> Vec<f32> {
         (0..len).map(|at| amplitude * (at as f32 * 0.2).sin()).collect()

@@ -1,15 +1,23 @@
-//! Datasets: a folder with one sub-folder a label, found, checked, split and held in memory.
+//! Datasets: found, surveyed by their folders or tables, checked, split and held in memory.
 //!
-//! A label is a folder's name, in any script and with spaces. Folders whose name begins with `_` (such as Speech
-//! Commands' `_background_noise_`) hold sound without a label; it is mixed in as background. Hidden folders are ignored.
+//! A label is a folder's name or a table's entry, in any script and with spaces. What is named with a leading `_` (such as
+//! Speech Commands' `_background_noise_` and `_unknown_`) has no label; it is mixed in as background. Hidden folders are
+//! ignored.
 
+mod check;
+pub mod command;
+mod label_track;
 mod listing;
 mod load;
 mod split;
+mod survey;
+mod tables;
 
+pub use check::{Problem, Report, check};
 pub use listing::{ListedFile, Listing, find};
 pub use load::Loader;
 pub use split::{Split, SplitRule, speaker_and_index};
+pub use survey::{Form, Item, Said, Survey};
 
 use serde::Serialize;
 use std::fmt;
@@ -28,12 +36,30 @@ pub struct Clip {
     pub samples: Box<[i16]>,
 }
 
-/// A file that was left out, and why.
+/// Why something was left out of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// A line of a table that cannot be used.
+    BadLine,
+    /// Named in a table, but not there.
+    Missing,
+    /// No sound file that can be decoded.
+    Unreadable,
+    /// Less sound than a word needs.
+    TooShort,
+    /// Nothing is to be heard.
+    Silent,
+}
+
+/// A file (or a line of a table) that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// The file.
     pub path: PathBuf,
-    /// Unreadable, empty or silent, in words.
+    /// The kind of fault.
+    pub fault: Fault,
+    /// What is wrong, in words.
     pub reason: String,
 }
 

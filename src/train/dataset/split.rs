@@ -18,6 +18,17 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// Tenths by a hash of `name`, that of a file or a speaker: 0 to 6 train, 7 validation, 8 and 9 test.
+    pub fn of_name(name: &str) -> Self {
+        match tenth(name) {
+            0..=6 => Self::Train,
+            7 => Self::Validation,
+            _ => Self::Test,
+        }
+    }
+}
+
 /// How a dataset is split.
 ///
 /// Whatever the rule, a clip's split depends on its own name alone, so adding files moves no other file.
@@ -34,7 +45,7 @@ pub enum SplitRule {
     /// Every file is named `{speaker}_{index}`, as in the Free Spoken Digit Dataset: indices 0 to 4 are its official
     /// test set, and a tenth of the rest (by hash) is validation.
     SpeakerIndex,
-    /// Tenths by a hash of the file name: 0 to 6 train, 7 validation, 8 and 9 test.
+    /// [`Split::of_name`] of the file name.
     Hash,
 }
 
@@ -71,11 +82,7 @@ impl SplitRule {
                 _ if tenth(file_name) == 7 => Split::Validation,
                 _ => Split::Train,
             },
-            Self::Hash => match tenth(file_name) {
-                0..=6 => Split::Train,
-                7 => Split::Validation,
-                _ => Split::Test,
-            },
+            Self::Hash => Split::of_name(file_name),
         }
     }
 }

@@ -1,5 +1,15 @@
 //! How well a model reads clips that it never learnt from, heard exactly as a live stream is.
 
+mod background;
+mod figures;
+mod hear;
+mod picture;
+mod text;
+
+pub use background::Background;
+pub use figures::{Confusion, DetPoint, Edits, Latency, WordFigures, edits};
+pub use picture::save_confusion;
+
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -10,14 +20,17 @@ use super::augment::scene::{active_power, to_16_bit_grid};
 use super::dataset::{Clip, Dataset, Split};
 use super::rng::Rng;
 use crate::recognise::card::Model;
-use crate::recognise::transcribe::transcribe;
 use crate::{Error, Result};
+use hear::{Heard, hear};
 
 /// Silence before and after a clip that is read alone.
 const LEAD_SECS: f32 = 0.3;
 
 /// Words joined to one stream.
 const WORDS_PER_STREAM: usize = 40;
+
+/// The lowest threshold of the trade-off between misses and false alarms.
+const LOWEST_THRESHOLD: f32 = 0.1;
 
 /// What to evaluate, besides isolated clips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -30,15 +43,6 @@ pub struct Conditions {
     pub seed: u64,
 }
 
-/// How often each label was read as what.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Confusion {
-    /// The labels.
-    pub labels: Vec<String>,
-    /// A row for each label; its columns are what was read, in the order of the labels, and last nothing at all.
-    pub counts: Vec<Vec<u64>>,
-}
-
 /// The figures of a model on a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
@@ -49,8 +53,16 @@ pub struct Evaluation {
     /// Edit distance between what was said and what was read over the number of words said: on the joined streams if
     /// there are any, else over the clips read alone. Above 1 when much is read that was not said.
     pub token_error_rate: f64,
-    /// The same on the clips read alone.
+    /// The same over characters, blanks between words included.
+    pub char_error_rate: f64,
+    /// What each clip, read alone, was taken for: its surest word.
     pub confusion: Confusion,
+    /// Precision and recall of each word in that.
+    pub words: Vec<WordFigures>,
+    /// When right words were shown, counted from the end of their clips; absent when none was right.
+    pub latency: Option<Latency>,
+    /// Time of recognising to length of the sound: features, network and decoding on one thread each, in blocks of 20 ms.
+    pub real_time_factor: f64,
     /// The model's name.
     pub model: String,
     /// The dataset's name.
@@ -65,9 +77,24 @@ pub struct Evaluation {
     pub seed: u64,
     /// Seconds of sound that were read.
     pub audio_secs: f64,
-    /// Words read per hour of sound in which nobody speaks, when streams were read.
+    /// Words read per hour of silence and noise, when streams were read.
     pub false_alarms_per_hour: Option<f64>,
+    /// On background sound, when there was any.
+    pub background: Option<BackgroundFigures>,
     /// Files that were left out as unusable.
+    pub skipped: usize,
+}
+
+/// How a model did on sound in which none of its words is said.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BackgroundFigures {
+    /// Seconds of it.
+    pub secs: f64,
+    /// Words read an hour, at the model's own thresholds.
+    pub false_alarms_per_hour: f64,
+    /// What other thresholds would give, against misses on the clips read alone.
+    pub det: Vec<DetPoint>,
+    /// Files that could not be read.
     pub skipped: usize,
 }
 
@@ -77,23 +104,17 @@ struct Spoken {
     words: Vec<String>,
 }
 
-/// What a model made of a sound.
-struct Heard {
-    words: Vec<String>,
-    /// The word with the highest score.
-    surest: Option<String>,
-    secs: f64,
-}
-
 /// Reads the clips of `split` in `dataset` (whose rate stands for the stream's) with `model`.
 ///
-/// Fails when the model does not know a label, or the split has no clip. Computes on the rayon pool that it is called
+/// Fails when the model does not know a label, or the split has no clip. `background` is counted for false alarms.
+/// Computes on the rayon pool that it is called
 /// in; `done` is told of clips and streams read, and of all.
 pub fn evaluate(
     model: &Arc<Model>,
     dataset: &Dataset,
     split: Split,
     conditions: Conditions,
+    background: Option<&Background>,
     done: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Evaluation> {
     let clips: Vec<&Clip> = dataset.split(split).collect();
@@ -112,48 +133,102 @@ pub fn evaluate(
     let joined = if conditions.is_stream { joined(&clips, dataset, conditions) } else { Vec::new() };
     let wordless = if conditions.is_stream { wordless(dataset.sample_rate_hz, conditions.seed) } else { Vec::new() };
 
+    let rate = dataset.sample_rate_hz;
     let counter = std::sync::atomic::AtomicUsize::new(0);
-    let total = alone.len() + joined.len() + wordless.len();
-    let hear_all = |sounds: &[Spoken]| -> Result<Vec<Heard>> {
-        let hear_one = |spoken: &Spoken| {
-            let heard = hear(model, &spoken.samples, dataset.sample_rate_hz);
+    let sounds = background.map_or(&[][..], |background| &background.sounds);
+    let again = if background.is_some() { alone.len() + 2 * sounds.len() } else { 0 };
+    let total = alone.len() + joined.len() + wordless.len() + again;
+    let hear_all = |model: &Arc<Model>, sounds: &[&[f32]]| -> Result<Vec<Heard>> {
+        let hear_one = |samples: &&[f32]| {
+            let heard = hear(model, samples, rate);
             done(counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, total);
             heard
         };
         sounds.par_iter().map(hear_one).collect()
     };
-    let (heard_alone, heard_joined, heard_wordless) = (hear_all(&alone)?, hear_all(&joined)?, hear_all(&wordless)?);
+    let alone_samples: Vec<&[f32]> = alone.iter().map(|sound| sound.samples.as_slice()).collect();
+    let joined_samples: Vec<&[f32]> = joined.iter().map(|sound| sound.samples.as_slice()).collect();
+    let wordless: Vec<&[f32]> = wordless.iter().map(Vec::as_slice).collect();
+    let (heard_alone, heard_joined) = (hear_all(model, &alone_samples)?, hear_all(model, &joined_samples)?);
+    let heard_wordless = hear_all(model, &wordless)?;
 
-    let right = alone.iter().zip(&heard_alone).filter(|(said, heard)| said.words == heard.words).count();
+    let mut confusion = Confusion::new(&dataset.labels);
+    let mut delays_secs = Vec::new();
+    for ((clip, said), heard) in clips.iter().zip(&alone).zip(&heard_alone) {
+        confusion.add(clip.label, heard.surest().map(|word| word.word.as_str()));
+        if said.words == heard.names() {
+            let end_secs = f64::from(LEAD_SECS) + clip.samples.len() as f64 / f64::from(rate);
+            delays_secs.extend(heard.words.iter().map(|word| word.emitted_secs - end_secs));
+        }
+    }
     let (measured, measured_heard) =
         if conditions.is_stream { (&joined, &heard_joined) } else { (&alone, &heard_alone) };
-    let errors: usize = measured.iter().zip(measured_heard).map(|(said, heard)| edits(&said.words, &heard.words)).sum();
-    let words: usize = measured.iter().map(|said| said.words.len()).sum();
-    let wordless_secs: f64 = heard_wordless.iter().map(|heard| heard.secs).sum();
-    let alarms: usize = heard_wordless.iter().map(|heard| heard.words.len()).sum();
+    let mut wrong = Edits::default();
+    for (said, heard) in measured.iter().zip(measured_heard) {
+        wrong += Edits::between(&said.words, &heard.names());
+    }
+    let background = background
+        .map(|background| on_background(model, &clips, dataset, &alone_samples, background, &hear_all))
+        .transpose()?;
+    let all = || [&heard_alone, &heard_joined, &heard_wordless].into_iter().flatten();
+    let audio_secs: f64 = all().map(|heard| heard.secs).sum();
+    let processing_secs: f64 = all().map(|heard| heard.processing.as_secs_f64()).sum();
     Ok(Evaluation {
         items: clips.len(),
-        accuracy: right as f64 / clips.len() as f64,
-        token_error_rate: errors as f64 / words.max(1) as f64,
-        confusion: confusion(&dataset.labels, &clips, &heard_alone),
+        accuracy: delays_secs.len() as f64 / clips.len() as f64,
+        token_error_rate: wrong.word_error_rate(),
+        char_error_rate: wrong.char_error_rate(),
+        words: confusion.words(),
+        confusion,
+        latency: Latency::of(delays_secs),
+        real_time_factor: processing_secs / audio_secs.max(1e-9),
         model: model.card().name.clone(),
         dataset: dataset.name.clone(),
         split,
         stream: conditions.is_stream,
         snr_db: conditions.snr_db,
         seed: conditions.seed,
-        audio_secs: [&heard_alone, &heard_joined, &heard_wordless].into_iter().flatten().map(|heard| heard.secs).sum(),
-        false_alarms_per_hour: conditions.is_stream.then(|| alarms as f64 * 3600.0 / wordless_secs.max(1.0)),
+        audio_secs,
+        false_alarms_per_hour: conditions.is_stream.then(|| alarms_per_hour(&heard_wordless)),
+        background,
         skipped: dataset.skipped.len(),
     })
 }
 
-fn hear(model: &Arc<Model>, samples: &[f32], rate: u32) -> Result<Heard> {
-    let transcribed = transcribe(samples, rate, model)?;
-    let tokens: Vec<_> = transcribed.transcript.tokens().into_iter().collect();
-    let surest = tokens.iter().max_by(|a, b| a.score.total_cmp(&b.score)).map(|token| token.token.to_string());
-    let words = tokens.iter().map(|token| token.token.to_string()).collect();
-    Ok(Heard { words, surest, secs: transcribed.audio_secs })
+fn alarms_per_hour(heard: &[Heard]) -> f64 {
+    let secs: f64 = heard.iter().map(|heard| heard.secs).sum();
+    heard.iter().map(|heard| heard.words.len()).sum::<usize>() as f64 * 3_600.0 / secs.max(1.0)
+}
+
+/// Hears sounds with a model.
+type HearAll<'a> = dyn Fn(&Arc<Model>, &[&[f32]]) -> Result<Vec<Heard>> + 'a;
+
+/// The clips again and the background, with thresholds so low that the words which others would keep out are seen.
+fn on_background(
+    model: &Arc<Model>,
+    clips: &[&Clip],
+    dataset: &Dataset,
+    alone: &[&[f32]],
+    background: &Background,
+    hear_all: &HearAll<'_>,
+) -> Result<BackgroundFigures> {
+    let sounds: Vec<&[f32]> = background.sounds.iter().map(Vec::as_slice).collect();
+    let heard = hear_all(model, &sounds)?;
+    let open = Arc::new(model.with_thresholds(LOWEST_THRESHOLD)?);
+    let (clips_heard, open_heard) = (hear_all(&open, alone)?, hear_all(&open, &sounds)?);
+    let hit = |(clip, heard): (&&Clip, &Heard)| {
+        let own = heard.words.iter().filter(|word| word.word == dataset.labels[clip.label]);
+        own.map(|word| word.score).max_by(f32::total_cmp)
+    };
+    let hits: Vec<Option<f32>> = clips.iter().zip(&clips_heard).map(hit).collect();
+    let alarms: Vec<f32> = open_heard.iter().flat_map(|heard| &heard.words).map(|word| word.score).collect();
+    let secs = heard.iter().map(|heard| heard.secs).sum();
+    Ok(BackgroundFigures {
+        secs,
+        false_alarms_per_hour: alarms_per_hour(&heard),
+        det: figures::det(&hits, &alarms, secs),
+        skipped: background.skipped.len(),
+    })
 }
 
 fn to_float(samples: &[i16]) -> impl Iterator<Item = f32> + '_ {
@@ -191,7 +266,7 @@ fn joined(clips: &[&Clip], dataset: &Dataset, conditions: Conditions) -> Vec<Spo
 }
 
 /// A minute each of silence and of each kind of noise, at 20 dB below full scale.
-fn wordless(sample_rate_hz: u32, seed: u64) -> Vec<Spoken> {
+fn wordless(sample_rate_hz: u32, seed: u64) -> Vec<Vec<f32>> {
     let len = 60 * sample_rate_hz as usize;
     let mut rng = Rng::at(seed, 2, 0);
     let noises = Noise::ALL.map(|kind| {
@@ -200,7 +275,7 @@ fn wordless(sample_rate_hz: u32, seed: u64) -> Vec<Spoken> {
         to_16_bit_grid(&mut samples);
         samples
     });
-    std::iter::once(vec![0.0; len]).chain(noises).map(|samples| Spoken { samples, words: Vec::new() }).collect()
+    std::iter::once(vec![0.0; len]).chain(noises).collect()
 }
 
 fn add_noise(samples: &mut [f32], sample_rate_hz: u32, snr_db: Option<f32>, number: usize, rng: &mut Rng) {
@@ -212,29 +287,5 @@ fn add_noise(samples: &mut [f32], sample_rate_hz: u32, snr_db: Option<f32>, numb
     to_16_bit_grid(samples);
 }
 
-fn confusion(labels: &[String], clips: &[&Clip], heard: &[Heard]) -> Confusion {
-    let mut counts = vec![vec![0; labels.len() + 1]; labels.len()];
-    for (clip, heard) in clips.iter().zip(heard) {
-        let read = heard.surest.as_ref().and_then(|word| labels.iter().position(|label| label == word));
-        counts[clip.label][read.unwrap_or(labels.len())] += 1;
-    }
-    Confusion { labels: labels.to_vec(), counts }
-}
-
-/// Fewest insertions, deletions and replacements that make `b` out of `a` (Levenshtein).
-pub fn edits<T: PartialEq>(a: &[T], b: &[T]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            let fewest = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], fewest);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
-#[path = "evaluate_tests.rs"]
 mod tests;
