@@ -267,15 +267,10 @@ impl Chunks {
             }
             at = end;
         }
-        if !self.is_whole_to(at) {
+        if at != self.len && at + RECORD_HEAD > self.len {
             self.note(at, self.len - at, "the file ends in the middle of a record".into());
         }
         Ok(())
-    }
-
-    /// Whether the scan ended where the data end.
-    fn is_whole_to(&self, at: u64) -> bool {
-        at == self.len || at + RECORD_HEAD <= self.len
     }
 
     fn skip_damage(&mut self, at: u64) -> std::io::Result<u64> {

@@ -17,6 +17,7 @@ mod monitor;
 mod program;
 mod pulse;
 mod scenarios;
+mod sessions;
 mod sse;
 #[cfg(target_os = "linux")]
 mod window;
