@@ -131,6 +131,11 @@ impl Event {
             Self::Progress(_) | Self::ModelSaved { .. } | Self::Failure { .. } => None,
         }
     }
+
+    /// Whether it counts for itself; another will replace what does not.
+    fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Partial { .. } | Self::Progress(_))
+    }
 }
 
 /// An event with its place in the order of all events.
@@ -145,7 +150,8 @@ pub struct Record {
     pub event: Event,
 }
 
-/// Where events are published and read. Kind: *recent*, the newest [`EventHub::CAPACITY`].
+/// Where events are published and read. Kind: *recent*, the newest [`EventHub::CAPACITY`], and behind those as many of the newest
+/// that count for themselves: no crowd of partials and progress pushes a final out.
 #[derive(Clone, Debug)]
 pub struct EventHub {
     shared: Arc<Shared>,
@@ -153,18 +159,19 @@ pub struct EventHub {
 
 #[derive(Debug)]
 struct Shared {
-    ring: Mutex<VecDeque<Arc<Record>>>,
+    rings: Mutex<Rings>,
     last_id: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Rings {
+    all: VecDeque<Arc<Record>>,
+    lasting: VecDeque<Arc<Record>>,
 }
 
 impl Default for EventHub {
     fn default() -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                ring: Mutex::new(VecDeque::with_capacity(Self::CAPACITY)),
-                last_id: watch::Sender::new(0),
-            }),
-        }
+        Self { shared: Arc::new(Shared { rings: Mutex::default(), last_id: watch::Sender::new(0) }) }
     }
 }
 
@@ -174,12 +181,16 @@ impl EventHub {
 
     /// Tells everyone.
     pub fn publish(&self, event: Event) {
-        let mut ring = self.shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = ring.back().map_or(0, |last| last.id) + 1;
-        if ring.len() == Self::CAPACITY {
-            ring.pop_front();
+        let mut rings = self.shared.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = rings.all.back().map_or(0, |last| last.id) + 1;
+        let record = Arc::new(Record { v: WIRE_VERSION, id, event });
+        let Rings { all, lasting } = &mut *rings;
+        for ring in [Some(all), record.event.is_lasting().then_some(lasting)].into_iter().flatten() {
+            if ring.len() == Self::CAPACITY {
+                ring.pop_front();
+            }
+            ring.push_back(record.clone());
         }
-        ring.push_back(Arc::new(Record { v: WIRE_VERSION, id, event }));
         self.shared.last_id.send_replace(id);
     }
 
@@ -193,13 +204,18 @@ impl EventHub {
         self.shared.last_id.subscribe()
     }
 
-    /// At most `limit` events after the one with the id `after`, and how many were already forgotten in between.
+    /// At most `limit` events after the one with the id `after`, and how many among them were already forgotten.
     pub fn read_after(&self, after: u64, limit: usize) -> (Vec<Arc<Record>>, u64) {
-        let ring = self.shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(first) = ring.front().map(|record| record.id) else { return (Vec::new(), 0) };
-        let missed = first.saturating_sub(after + 1);
+        let rings = self.shared.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = rings.all.front().map(|record| record.id) else { return (Vec::new(), 0) };
+        let known = rings.lasting.partition_point(|record| record.id <= after);
+        let older = rings.lasting.iter().skip(known).take_while(|record| record.id < first);
         let skip = (after + 1).saturating_sub(first) as usize;
-        (ring.iter().skip(skip).take(limit).cloned().collect(), missed)
+        let records: Vec<_> = older.chain(rings.all.iter().skip(skip)).take(limit).cloned().collect();
+        // Ids have no holes, so that what lies between and is not here was forgotten.
+        let span = records.last().map_or(0, |last| last.id.saturating_sub(after));
+        let missed = span - records.len() as u64;
+        (records, missed)
     }
 }
 
@@ -221,6 +237,31 @@ mod tests {
         let (records, missed) = hub.read_after(records[4].id, usize::MAX);
         assert_eq!((records.len(), records[0].id, missed), (EventHub::CAPACITY - 5, 16, 0));
         assert!(hub.read_after(hub.last_id(), 10).0.is_empty());
+    }
+
+    #[test]
+    fn no_crowd_of_partials_pushes_a_final_out() {
+        let hub = EventHub::default();
+        let partial = || Event::Partial {
+            stream: "main".parse().unwrap(),
+            text: "a".into(),
+            tokens: Vec::new(),
+            heard_samples: 0,
+        };
+        hub.publish(failure(1));
+        (0..EventHub::CAPACITY).for_each(|_| hub.publish(partial()));
+        hub.publish(failure(2));
+        (0..EventHub::CAPACITY - 1).for_each(|_| hub.publish(partial()));
+        let (mut after, mut all_missed, mut failures) = (0, 0, Vec::new());
+        while after < hub.last_id() {
+            let (records, missed) = hub.read_after(after, 3);
+            assert!(records.windows(2).all(|pair| pair[0].id < pair[1].id));
+            after = records.last().unwrap().id;
+            all_missed += missed;
+            failures.extend(records.iter().filter(|record| record.event.is_lasting()).map(|record| record.id));
+        }
+        let second = EventHub::CAPACITY as u64 + 2;
+        assert_eq!((failures, all_missed), (vec![1, second], EventHub::CAPACITY as u64));
     }
 
     #[test]

@@ -113,14 +113,7 @@ impl RecogniserHandle {
         match intent {
             ModelIntent::Refresh => self.refresh(|_| ()),
             ModelIntent::Use(name) => {
-                let names: Vec<_> = self.models.list().into_iter().map(|info| info.name).collect();
-                if !names.iter().any(|known| **known == *name) {
-                    let known: Vec<&str> = names.iter().map(|name| &**name).collect();
-                    return Err(Error::not_found(format!(
-                        "there is no model \"{name}\"; there are: {}",
-                        known.join(", ")
-                    )));
-                }
+                self.check_known(&name)?;
                 let this = self.clone();
                 compute_pool()
                     .spawn(async move {
@@ -149,6 +142,35 @@ impl RecogniserHandle {
             offer.in_use = Some(name.into());
             offer.better = offer.better.take().filter(|better| **better != *name);
         })
+    }
+
+    /// Loads a model and swaps it in on one lane, elsewhere; what fails is told by an event.
+    ///
+    /// # Errors
+    /// When there is no model of that name; the message names those there are.
+    pub fn use_on(&self, lane: &StreamKey, name: &str) -> Result<()> {
+        self.check_known(name)?;
+        let (this, lane, name) = (self.clone(), lane.clone(), name.to_owned());
+        compute_pool()
+            .spawn(async move {
+                match this.models.load(&name) {
+                    Ok(model) => this.tell(lane, LaneMessageKind::Swap(model)),
+                    Err(error) => {
+                        this.events.publish(Event::Failure { owner: "models".into(), message: error.message });
+                    }
+                }
+            })
+            .detach();
+        Ok(())
+    }
+
+    /// Refuses a name that no model has, naming those there are.
+    pub fn check_known(&self, name: &str) -> Result<()> {
+        let names: Vec<_> = self.models.list().into_iter().map(|info| info.name).collect();
+        if names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        Err(Error::not_found(format!("there is no model \"{name}\"; there are: {}", names.join(", "))))
     }
 
     /// The trainer saved a model: it is offered, or taken at once if so configured.

@@ -145,7 +145,6 @@ impl Visit {
         })
     }
 
-    #[allow(dead_code, reason = "lanes over the network come with the WebSocket")]
     /// A lane for this client, counted until it is dropped; none when it has as many as it may.
     pub(super) fn lane(&self, now: Instant) -> Option<ClientLane> {
         let is_free = self.open.clients.with(self.open.who, now, |client, limits| {

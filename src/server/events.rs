@@ -1,8 +1,17 @@
 //! Events as they happen, as server-sent events (SSE).
 
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use axum::{
+    Extension,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
     response::{
@@ -10,6 +19,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
+use axum_server::ConnectionShutdown;
 use futures_lite::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -24,6 +34,12 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// How soon a client should come back after a break.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// A listener that takes nothing for this long, while events that it did not hear are forgotten already, is cut off.
+const STUCK: Duration = Duration::from_secs(10);
+
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Events taken out of the ring at once.
 const BATCH: usize = 64;
@@ -52,6 +68,7 @@ struct Wanted {
 )]
 async fn listen(
     State(shared): State<Shared>,
+    Extension(connection): Extension<ConnectionShutdown>,
     headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -64,9 +81,10 @@ async fn listen(
         hub,
         stop: shared.stop,
         stream,
-        after,
+        after: Arc::new(AtomicU64::new(after)),
         ready: VecDeque::from([Event::default().retry(RETRY)]),
     };
+    tokio::spawn(watch_over(Arc::downgrade(&listener.after), listener.hub.clone(), connection));
     let events = stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
@@ -87,13 +105,28 @@ fn first_after(headers: &HeaderMap, newest: u64) -> Result<u64, ApiError> {
     Ok(if after > newest { 0 } else { after })
 }
 
+/// Cuts a listener off that is stuck. When it comes back it is told what it missed.
+async fn watch_over(after: Weak<AtomicU64>, hub: EventHub, connection: ConnectionShutdown) {
+    let (mut place, mut since) = (0, Instant::now());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(after) = after.upgrade().map(|after| after.load(Relaxed)) else { return };
+        if after != place || hub.last_id() - after <= EventHub::CAPACITY as u64 {
+            (place, since) = (after, Instant::now());
+        } else if since.elapsed() >= STUCK {
+            return connection.shutdown();
+        }
+    }
+}
+
 /// One listener: a place in the ring and what it has been told up to there.
 struct Listener {
     hub: EventHub,
     changed: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
     stream: Option<StreamKey>,
-    after: u64,
+    /// The newest event that it has taken.
+    after: Arc<AtomicU64>,
     ready: VecDeque<Event>,
 }
 
@@ -119,9 +152,9 @@ impl Listener {
 
     /// Takes events out of the ring; says whether it moved on.
     fn read(&mut self) -> bool {
-        let (records, missed) = self.hub.read_after(self.after, BATCH);
+        let (records, missed) = self.hub.read_after(self.after.load(Relaxed), BATCH);
         let Some(last) = records.last() else { return false };
-        self.after = last.id;
+        self.after.store(last.id, Relaxed);
         if missed > 0 {
             self.ready.push_back(Event::default().event("missed").data(format!("{{\"missed\":{missed}}}")));
         }

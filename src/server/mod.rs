@@ -14,20 +14,26 @@ mod guard;
 mod info;
 mod lan;
 mod page;
+mod protocol;
+mod socket;
 mod tls;
 
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use axum_server::Control;
 use bevy::ecs::resource::Resource;
-use tokio::{runtime, sync::watch};
+use tokio::{
+    runtime,
+    sync::{Semaphore, watch},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use info::{Places, ServerInfo};
 
 use crate::{Error, Result, config::ServerConfig, engine::Engine, task::spawn_thread};
 use access::Access;
+use api::health::HealthWatch;
 use clients::Clients;
 use doors::Bound;
 use lan::Lan;
@@ -43,6 +49,15 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Shared {
     engine: Engine,
     stop: watch::Receiver<bool>,
+    health: Arc<HealthWatch>,
+    /// Whose turn it is to have a file read.
+    inference: Arc<Semaphore>,
+}
+
+impl Shared {
+    fn new(engine: Engine, stop: watch::Receiver<bool>) -> Self {
+        Self { engine, stop, health: Arc::default(), inference: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 /// The running server. It stops when this is dropped.
@@ -81,7 +96,7 @@ impl Server {
             .map_err(|error| Error::io("cannot start the HTTP server", &error))?;
         let (stop, stopped) = watch::channel(false);
         let events = engine.events().clone();
-        let routes = routes(Shared { engine, stop: stopped.clone() }, access);
+        let routes = routes(Shared::new(engine, stopped.clone()), access);
         let moved = info.clone();
         let thread = spawn_thread("http", move || {
             if let Err(error) = runtime.block_on(serve(bound, lan, routes, moved, stopped)) {
@@ -154,6 +169,7 @@ fn routes(shared: Shared, access: Access) -> Router {
     let openapi = api::finish(openapi);
     router
         .merge(api::document(openapi))
+        .route("/ws", get(socket::open))
         .merge(page::routes())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)

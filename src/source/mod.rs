@@ -4,6 +4,7 @@ pub mod decode;
 pub mod demo;
 pub mod file;
 pub mod microphone;
+pub mod push;
 
 use std::{
     fmt,
@@ -37,6 +38,8 @@ pub enum SourceSpec {
         /// Which of its channels.
         channel: ChannelChoice,
     },
+    /// What another part of the program hands over; it cannot be asked for by name.
+    Push(push::PushOutlet),
 }
 
 /// How a file is played.
@@ -179,18 +182,18 @@ impl SourceSpec {
     pub fn channel(&self) -> ChannelChoice {
         match self {
             Self::Microphone { channel, .. } => *channel,
-            Self::Demo | Self::File { .. } => ChannelChoice::Mix,
+            Self::Demo | Self::File { .. } | Self::Push(_) => ChannelChoice::Mix,
         }
     }
 
-    /// Whether it waits for the recogniser instead of the clock.
+    /// Whether it waits for the recogniser instead of the clock. What is handed over does: its giver waits in turn.
     pub fn is_as_fast_as_possible(&self) -> bool {
-        matches!(self, Self::File { mode: PlayMode::AsFastAsPossible, .. })
+        matches!(self, Self::File { mode: PlayMode::AsFastAsPossible, .. } | Self::Push(_))
     }
 
     /// Whether it may be heard: a microphone next to a loudspeaker would howl.
     pub fn may_be_heard(&self) -> bool {
-        !matches!(self, Self::Microphone { .. })
+        !matches!(self, Self::Microphone { .. } | Self::Push(_))
     }
 }
 
@@ -237,6 +240,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Demo => f.write_str("demo"),
+            Self::Push(outlet) => write!(f, "{outlet}"),
             Self::File { path, mode } => {
                 let kind = match mode {
                     PlayMode::RealTime => "file",
@@ -278,6 +282,7 @@ impl From<SourceSpec> for String {
 pub fn open(spec: &SourceSpec, _now: Instant) -> Result<Box<dyn Source>> {
     Ok(match spec {
         SourceSpec::Demo => Box::new(demo::open()?),
+        SourceSpec::Push(outlet) => Box::new(outlet.open()),
         SourceSpec::File { path, mode } => Box::new(file::FileSource::open(path, *mode)?),
         SourceSpec::Microphone { id, channel } => Box::new(microphone::Microphone::open(id.as_deref(), *channel)?),
     })

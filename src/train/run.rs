@@ -35,6 +35,32 @@ pub struct Places {
     pub runs: PathBuf,
 }
 
+impl Places {
+    /// Where the checkpoint of the run `name` is kept.
+    pub fn checkpoint_of(&self, name: &str) -> PathBuf {
+        self.runs.join(name).join("checkpoint.safetensors")
+    }
+
+    /// The names of the runs that have a checkpoint, and when each was written.
+    pub fn checkpoints(&self) -> Vec<(String, std::time::SystemTime)> {
+        let folders = std::fs::read_dir(&self.runs).into_iter().flatten().flatten();
+        let named = folders.map(|folder| folder.file_name().to_string_lossy().into_owned());
+        let mut found: Vec<_> = named
+            .filter_map(|name| {
+                let written = self.checkpoint_of(&name).metadata().and_then(|metadata| metadata.modified());
+                Some((name, written.ok()?))
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// The names of the known datasets.
+    pub fn dataset_names(&self) -> Vec<String> {
+        super::dataset::known_names(&self.datasets)
+    }
+}
+
 /// What one call of [`Run::advance`] did.
 #[derive(Debug)]
 pub enum Outcome {
@@ -146,7 +172,7 @@ impl Run {
 
     /// Where this run's checkpoint is kept.
     pub fn checkpoint_path(&self) -> PathBuf {
-        self.places.runs.join(&self.spec.model_name).join("checkpoint.safetensors")
+        self.places.checkpoint_of(&self.spec.model_name)
     }
 
     /// Steps done; 0 while the dataset is loaded.
@@ -182,10 +208,16 @@ impl Run {
     }
 
     fn list(&mut self, roots: &[PathBuf]) -> Result<Outcome> {
-        let listing = Listing::scan(roots)?;
-        let checkpoint = match self.spec.resume_from_checkpoint {
-            true => Checkpoint::load(&self.checkpoint_path())?,
-            false => None,
+        let mut listing = Listing::scan(roots)?;
+        if let Some(clips) = self.spec.limit_samples {
+            listing.limit(clips);
+        }
+        let checkpoint = match (&self.spec.specific_checkpoint, self.spec.resume_from_checkpoint) {
+            (Some(run), _) => Some(Checkpoint::load(&self.places.checkpoint_of(run))?.ok_or_else(|| {
+                Error::not_found(format!("there is no checkpoint of a run \"{run}\": GET /api/checkpoints lists them"))
+            })?),
+            (None, true) => Checkpoint::load(&self.checkpoint_path())?,
+            (None, false) => None,
         };
         if let Some(checkpoint) = checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.labels)
         {

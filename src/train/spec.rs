@@ -30,6 +30,12 @@ pub struct TrainSpec {
     /// Goes on from the run's checkpoint, if there is one.
     #[serde(default)]
     pub resume_from_checkpoint: bool,
+    /// The run whose checkpoint it goes on from instead of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub specific_checkpoint: Option<String>,
+    /// Learns from at most so many clips, of each label as many as of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_samples: Option<usize>,
     /// Epochs without a better validation after which the run ends early; it goes to its end when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience_epochs: Option<u32>,
@@ -58,6 +64,8 @@ impl TrainSpec {
             learning_rate: None,
             seed: 0,
             resume_from_checkpoint: false,
+            specific_checkpoint: None,
+            limit_samples: None,
             patience_epochs: None,
             sample_rate_hz: None,
         }
@@ -77,6 +85,12 @@ impl TrainSpec {
         }
         if let Some(rate) = self.learning_rate.filter(|rate| !(1e-7..=1.0).contains(rate)) {
             return wrong("learning_rate", &rate, "1e-7 to 1, or none for the default");
+        }
+        if let Some(name) = &self.specific_checkpoint {
+            crate::models::check_name(name)?;
+        }
+        if self.limit_samples == Some(0) {
+            return wrong("limit_samples", &0, "1 or more clips, or none for all");
         }
         if let Some(patience) = self.patience_epochs.filter(|patience| *patience == 0) {
             return wrong("patience_epochs", &patience, "at least 1, or none to train to the end");

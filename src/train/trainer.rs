@@ -124,6 +124,11 @@ impl TrainerHandle {
         self.shared.progress.load()
     }
 
+    /// Where runs find and leave things.
+    pub fn places(&self) -> &Places {
+        &self.shared.places
+    }
+
     /// The loss of every step of the newest run.
     pub fn loss_curve(&self) -> &LossCurve {
         &self.shared.curve

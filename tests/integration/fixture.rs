@@ -25,20 +25,33 @@ pub struct Served {
 impl Served {
     /// With the lanes of the settings.
     pub fn start() -> Self {
-        let served = Self::without_streams();
-        for lane in Config::default().lanes {
-            served.engine.add_stream(lane.key, lane.source, lane.gain_db).unwrap();
-        }
-        served
+        Self::with_server(&on_any_port())
     }
 
     /// Nothing happens in it but what a test does.
     pub fn without_streams() -> Self {
+        Self::empty(&on_any_port())
+    }
+
+    /// With the lanes of the settings, and a server as `config` says.
+    pub fn with_server(config: &ServerConfig) -> Self {
+        let served = Self::empty(config);
+        served.add_lanes();
+        served
+    }
+
+    fn add_lanes(&self) {
+        for lane in Config::default().lanes {
+            self.engine.add_stream(lane.key, lane.source, lane.gain_db).unwrap();
+        }
+    }
+
+    fn empty(config: &ServerConfig) -> Self {
         let home = tempfile::tempdir().unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models");
         let store = ModelStore::new(shipped, home.path().join("models"));
         let (engine, tasks) = Engine::start(Config::default(), store, Instant::now()).unwrap();
-        let server = Server::start(engine.clone(), &on_any_port()).unwrap();
+        let server = Server::start(engine.clone(), config).unwrap();
         Self { engine, server, home, _tasks: tasks }
     }
 

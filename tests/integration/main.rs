@@ -2,6 +2,7 @@
 
 mod cli;
 mod client;
+mod crowd;
 #[cfg(target_os = "linux")]
 mod display;
 mod fixture;
@@ -16,6 +17,8 @@ mod microphone_scenarios;
 mod monitor;
 mod program;
 mod pulse;
+mod python;
+mod remote;
 mod scenarios;
 mod sessions;
 mod sse;

@@ -148,18 +148,21 @@ fn a_full_disk_is_told_and_leaves_a_whole_file() {
     if !mounted.is_ok_and(|mounted| mounted.status.success()) {
         return println!("no disk can be mounted here (that takes root): a full one is not tested with the program");
     }
-    let done = record(home.path(), &disk, &["--source", "demo", "--secs", "6"]).output();
-    let checked = std::panic::catch_unwind(|| {
-        let done = done.unwrap();
-        assert!(text(&done).contains("what is written stays whole"), "{}", text(&done));
-        let (path, len, _) = sessions_in(&disk).into_iter().find(|(_, len, _)| *len > 0).unwrap();
-        assert!(len > 50_000, "{len} bytes of 300 KiB were used");
-        let file = SessionFile::open(&path).unwrap();
-        assert!(file.check().is_empty() && file.lanes()[0].secs() > 0.5);
-    });
-    let _ = Command::new("umount").arg(&disk).output();
-    if let Err(panic) = checked {
-        std::panic::resume_unwind(panic);
+    let _mounted = Mounted(&disk);
+    let done = record(home.path(), &disk, &["--source", "demo", "--secs", "6"]).output().unwrap();
+    assert!(text(&done).contains("what is written stays whole"), "{}", text(&done));
+    let (path, len, _) = sessions_in(&disk).into_iter().find(|(_, len, _)| *len > 0).unwrap();
+    assert!(len > 50_000, "{len} bytes of 300 KiB were used");
+    let file = SessionFile::open(&path).unwrap();
+    assert!(file.check().is_empty() && file.lanes()[0].secs() > 0.5);
+}
+
+/// A disk of the test's own, taken away again however the test ends.
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).output();
     }
 }
 

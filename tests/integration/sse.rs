@@ -110,7 +110,12 @@ fn events_of_one_stream_can_be_asked_for() {
     assert_eq!(first, json!({"stream": "main", "text": "two"}));
 
     let mut early = Listener::open(served.addr(), "?stream=later", None);
-    served.engine.events().publish(Event::Partial { stream: "later".parse().unwrap(), text: "three".into() });
+    served.engine.events().publish(Event::Partial {
+        stream: "later".parse().unwrap(),
+        text: "three".into(),
+        tokens: Vec::new(),
+        heard_samples: 0,
+    });
     let text =
         std::iter::repeat_with(|| early.next_event().json()["payload"]["text"].clone()).find(|text| text.is_string());
     assert_eq!(text, Some(json!("three")), "a stream may be waited for");

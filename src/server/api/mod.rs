@@ -1,5 +1,7 @@
 //! What is asked and what is answered. Every handler forwards to the engine and waits for nothing but work that it ordered.
 
+pub(super) mod health;
+mod inference;
 mod models;
 mod record;
 mod status;
@@ -7,7 +9,7 @@ mod streams;
 mod train;
 
 use axum::{Json, Router, http::StatusCode, routing::get};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -30,6 +32,15 @@ fn taken<T: Serialize>(reply: T) -> Taken<T> {
     Ok((StatusCode::ACCEPTED, Json(reply)))
 }
 
+/// A whole number, which JSON may write as 3 or 3.0; none where it is left out.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Ok(Some(number as u32));
+    }
+    Err(de::Error::custom(format_args!("{number} is no whole number from 0 to {}", u32::MAX)))
+}
+
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Seseragi", description = "Watch and steer a program that listens, shows and learns at once."),
@@ -46,9 +57,11 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .merge(status::routes())
+        .merge(health::routes())
         .merge(train::routes())
         .merge(streams::routes())
         .merge(models::routes())
+        .merge(inference::routes())
         .merge(record::routes())
 }
 

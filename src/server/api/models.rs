@@ -3,6 +3,7 @@
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
+    http::StatusCode,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,11 +13,11 @@ use super::{Taken, taken};
 use crate::{
     models::ModelInfo,
     recognise::{card::Card, service::ModelIntent},
-    server::Shared,
+    server::{Shared, error::ApiError},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(models)).routes(routes!(use_model))
+    OpenApiRouter::new().routes(routes!(models)).routes(routes!(delete_model)).routes(routes!(use_model))
 }
 
 /// A model of the store.
@@ -55,6 +56,18 @@ struct NameReply {
 }
 
 type Name = Result<Path<String>, PathRejection>;
+
+/// Deletes a model of the user's. Those that ship with the program stay.
+#[utoipa::path(
+    delete, path = "/api/models/{name}", tag = "models", params(("name" = String, Path)),
+    responses((status = 204, description = "It is gone."))
+)]
+async fn delete_model(State(shared): State<Shared>, name: Name) -> Result<StatusCode, ApiError> {
+    let Path(name) = name?;
+    shared.engine.models().delete(&name)?;
+    shared.engine.command_models(ModelIntent::Refresh)?;
+    Ok(StatusCode::NO_CONTENT)
+}
 
 /// Recognises with it from the next block on.
 #[utoipa::path(

@@ -8,12 +8,19 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    Text,
     server::Shared,
     status::{Status, TrainingStatus},
+    train::trainer::TrainSpec,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(status)).routes(routes!(progress))
+    OpenApiRouter::new()
+        .routes(routes!(status))
+        .routes(routes!(progress))
+        .routes(routes!(config))
+        .routes(routes!(datasets))
+        .routes(routes!(checkpoints))
 }
 
 /// How everything stands.
@@ -22,11 +29,12 @@ async fn status(State(shared): State<Shared>) -> Json<Status> {
     Json(shared.engine.status(Instant::now()))
 }
 
-/// How the training stands: the names of the status, and beside them those of the server that this program grew out of.
+/// How the training stands, under the names of the server that this program grew out of; beside them, while there is or was a
+/// run, those of `training` in the status.
 #[derive(Serialize, ToSchema)]
 struct ProgressReply {
     #[serde(flatten)]
-    #[schema(inline)]
+    #[schema(ignore)]
     training: Option<TrainingStatus>,
     is_training: bool,
     current_epoch: u32,
@@ -67,6 +75,69 @@ impl ProgressReply {
             training,
         }
     }
+}
+
+/// What there is to choose from, and what a run is unless it says otherwise.
+#[derive(Serialize, ToSchema)]
+struct ConfigReply {
+    version: &'static str,
+    available_models: Vec<Text>,
+    available_datasets: Vec<String>,
+    /// The model in use.
+    model: Option<Text>,
+    training_config: TrainingConfig,
+}
+
+/// What a run is unless it says otherwise.
+#[derive(Serialize, ToSchema)]
+struct TrainingConfig {
+    model_name: String,
+    dataset_name: String,
+    epochs: u32,
+    batch_size: u32,
+    learning_rate: Option<f64>,
+}
+
+/// What there is to choose from.
+#[utoipa::path(get, path = "/api/config", tag = "status", responses((status = 200, body = ConfigReply)))]
+async fn config(State(shared): State<Shared>) -> Json<ConfigReply> {
+    let spec = TrainSpec::from(&shared.engine.config().train);
+    Json(ConfigReply {
+        version: env!("CARGO_PKG_VERSION"),
+        available_models: shared.engine.models().list().into_iter().map(|info| info.name.into()).collect(),
+        available_datasets: shared.engine.trainer().places().dataset_names(),
+        model: shared.engine.recogniser().offer().load().in_use.clone(),
+        training_config: TrainingConfig {
+            model_name: spec.model_name,
+            dataset_name: spec.dataset_name,
+            epochs: spec.epochs,
+            batch_size: spec.batch_size,
+            learning_rate: spec.learning_rate,
+        },
+    })
+}
+
+/// The names of the known datasets. A folder's path does as well, where the program is asked from its own machine.
+#[utoipa::path(get, path = "/api/datasets", tag = "training", responses((status = 200, body = [String])))]
+async fn datasets(State(shared): State<Shared>) -> Json<Vec<String>> {
+    Json(shared.engine.trainer().places().dataset_names())
+}
+
+/// A checkpoint that a run can go on from.
+#[derive(Serialize, ToSchema)]
+struct CheckpointReply {
+    /// The run that wrote it.
+    name: String,
+    /// When, seconds since 1970-01-01 UTC.
+    written: f64,
+}
+
+/// The checkpoints that a run can go on from.
+#[utoipa::path(get, path = "/api/checkpoints", tag = "training", responses((status = 200, body = [CheckpointReply])))]
+async fn checkpoints(State(shared): State<Shared>) -> Json<Vec<CheckpointReply>> {
+    let found = shared.engine.trainer().places().checkpoints();
+    let written = |at: SystemTime| at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    Json(found.into_iter().map(|(name, at)| CheckpointReply { name, written: written(at) }).collect())
 }
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! Training: start, stop, pause, resume.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{State, rejection::JsonRejection},
+    http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Taken, taken};
+use super::{Taken, taken, whole};
 use crate::{
     Text,
     config::TrainConfig,
     engine::Engine,
-    server::Shared,
+    server::{Shared, access::Door, clients::Visit, error::ApiError},
     train::trainer::{TrainSpec, TrainingIntent},
 };
 
@@ -36,15 +37,24 @@ struct StartRequest {
     #[schema(pattern = "^[^\\s\\x00]")]
     dataset_name: Option<String>,
     #[schema(minimum = 1, maximum = 10000)]
+    #[serde(default, deserialize_with = "whole")]
     epochs: Option<u32>,
     /// Scenes in a step.
     #[schema(minimum = 1, maximum = 256)]
+    #[serde(default, deserialize_with = "whole")]
     batch_size: Option<u32>,
     /// Highest learning rate; 0.002 when absent.
     #[schema(minimum = 0.0000001, maximum = 1.0)]
     learning_rate: Option<f64>,
     /// Goes on from the run's checkpoint, if there is one.
     resume_from_checkpoint: Option<bool>,
+    /// The run whose checkpoint it goes on from instead of its own.
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
+    specific_checkpoint: Option<String>,
+    /// Learns from at most so many clips.
+    #[schema(minimum = 1, maximum = 4294967295_u32)]
+    #[serde(default, deserialize_with = "whole")]
+    limit_samples: Option<u32>,
 }
 
 impl StartRequest {
@@ -57,6 +67,8 @@ impl StartRequest {
             batch_size: self.batch_size.unwrap_or(defaults.batch_size),
             learning_rate: self.learning_rate.or(defaults.learning_rate),
             resume_from_checkpoint: self.resume_from_checkpoint.unwrap_or(defaults.resume_from_checkpoint),
+            specific_checkpoint: self.specific_checkpoint,
+            limit_samples: self.limit_samples.map(|clips| clips as usize),
             ..defaults
         }
     }
@@ -75,9 +87,15 @@ struct RunReply {
 )]
 async fn start_training(
     State(shared): State<Shared>,
-    request: Result<Option<Json<StartRequest>>, JsonRejection>,
+    Extension(visit): Extension<Visit>,
+    request: Result<Option<Json<Option<StartRequest>>>, JsonRejection>,
 ) -> Taken<RunReply> {
-    let request = request?.map(|Json(request)| request).unwrap_or_default();
+    let request = request?.and_then(|Json(request)| request).unwrap_or_default();
+    let is_path = |name: &String| name.contains(['/', '\\']) || name.starts_with('.');
+    if visit.door() == Door::Network && request.dataset_name.as_ref().is_some_and(is_path) {
+        let detail = "other machines name a dataset; folders are opened for this machine alone";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
+    }
     let run = shared.engine.start_training(request.into_spec(&shared.engine.config().train))?;
     taken(RunReply { run })
 }

@@ -56,6 +56,13 @@ pub fn find(name_or_path: &str, known_folders: &[PathBuf]) -> Result<PathBuf> {
     )))
 }
 
+/// The names of all datasets in `known_folders`.
+pub fn known_names(known_folders: &[PathBuf]) -> Vec<String> {
+    let names: BTreeSet<String> =
+        known_folders.iter().flat_map(|folder| sub_folders(folder).unwrap_or_default()).collect();
+    names.into_iter().collect()
+}
+
 impl Listing {
     /// Lists the datasets at `roots`; labels of the same name are one label.
     ///
@@ -89,6 +96,22 @@ impl Listing {
         }
         let skipped = surveys.into_iter().flat_map(|survey| survey.skipped).collect();
         Ok(Self { name, labels, files, skipped })
+    }
+
+    /// Keeps at most `clips` of the clips to learn from, of each label as many as of the others, the first ones.
+    pub fn limit(&mut self, clips: usize) {
+        let mut ranks = vec![0_usize; self.labels.len()];
+        let mut learnt: Vec<_> = Vec::new();
+        for (i, file) in self.files.iter().enumerate() {
+            if let Some(label) = file.label.filter(|_| file.split == Split::Train) {
+                ranks[label] += 1;
+                learnt.push((ranks[label], label, i));
+            }
+        }
+        learnt.sort_unstable();
+        let dropped: BTreeSet<_> = learnt.into_iter().skip(clips).map(|(_, _, i)| i).collect();
+        let mut i = 0..;
+        self.files.retain(|_| i.next().is_some_and(|i| !dropped.contains(&i)));
     }
 
     /// Refuses, without looking into the label folders, what [`Self::scan`] would refuse for having fewer than two.
@@ -154,6 +177,25 @@ mod tests {
         assert_eq!(listing.labels, ["turn on", "いいえ", "はい"]);
         assert_eq!(listing.files.len(), 3);
         assert_eq!(listing.files[0].label, Some(0));
+    }
+
+    #[test]
+    fn a_limit_takes_as_many_of_each_label_and_leaves_what_is_not_learnt_from() {
+        let names: Vec<_> =
+            ["a", "b", "c"].iter().flat_map(|label| (5..15).map(move |n| format!("{label}/x_{n}.wav"))).collect();
+        let mut listing = scan(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        let count = |listing: &Listing, is_learnt: bool| {
+            let files = listing.files.iter().filter(|file| (file.split == Split::Train) == is_learnt);
+            files.fold([0; 3], |mut counts, file| {
+                counts[file.label.unwrap()] += 1;
+                counts
+            })
+        };
+        let others = count(&listing, false);
+        listing.limit(7);
+        assert_eq!((count(&listing, true), count(&listing, false)), ([3, 2, 2], others));
+        listing.limit(100);
+        assert_eq!(count(&listing, true), [3, 2, 2]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod survey;
 mod tables;
 
 pub use check::{Problem, Report, check};
-pub use listing::{ListedFile, Listing, find};
+pub use listing::{ListedFile, Listing, find, known_names};
 pub use load::Loader;
 pub use split::{Split, SplitRule, speaker_and_index};
 pub use survey::{Form, Item, Said, Survey};

@@ -1,0 +1,235 @@
+//! What others see: machines on the network, clients of the original's protocol, and a stranger who has read the OpenAPI document.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use seseragi::config::ServerConfig;
+
+use crate::{
+    client::{get, post_json, request},
+    fixture::{Served, on_any_port, wait_for},
+    python,
+};
+
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/demo.flac");
+
+fn lan() -> Served {
+    Served::with_server(&ServerConfig { is_lan: true, lan_port: 0, ..on_any_port() })
+}
+
+#[test]
+fn another_machine_needs_the_token_and_has_its_limits() {
+    let served = lan();
+    let places = served.server.info().load();
+    let invitation = places.invitation();
+    // Without a network there is nobody to invite; the door is there all the same.
+    if let Some(invitation) = &invitation {
+        assert!(invitation.starts_with("https://") && invitation.contains("/#token="), "{invitation}");
+    }
+    let kept = served.home.path().join("server");
+    let token = std::fs::read_to_string(kept.join("token")).unwrap();
+    assert!(!format!("{places:?}").contains(token.trim()), "what is logged does not hold it");
+    let port = served.server.lan_addr().unwrap().port().to_string();
+    let certificate = kept.join("certificate.pem");
+    let args = ["localhost", &port, token.trim(), certificate.to_str().unwrap()];
+    let Some(said) = python::run("lan_client.py", &args) else { return };
+    let found: Value = serde_json::from_str(&said).unwrap();
+    let expected = json!({
+        "with the token": 200,
+        "without it": 401,
+        "the refusal is json": true,
+        "the token is not told": true,
+        "with a wrong one": 401,
+        "in the query of events": 200,
+        "in the query of the status": 401,
+        "a file of the page": 200,
+        "under another name": 403,
+        "from another page": 403,
+        "from its own page": 404,
+        "a file of this machine": 403,
+        "a folder of this machine": 403,
+        "a large body": 413,
+        "without encryption": "refused",
+        "connections of 40": 32,
+        "of 300 requests at once some are": [200, 429],
+    });
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn nobody_is_let_in_from_the_network_unasked() {
+    let served = Served::without_streams();
+    assert_eq!((served.server.lan_addr(), served.server.info().load().invitation()), (None, None));
+    assert!(!served.home.path().join("server").exists(), "no certificate is made");
+}
+
+#[test]
+fn a_client_of_the_original_s_protocol_gets_words() {
+    let served = Served::without_streams();
+    let url = format!("ws://{}/ws", served.addr());
+    let Some(said) = python::run("ws_client.py", &[&url, DEMO, "12", "digits"]) else { return };
+    let heard: Value = serde_json::from_str(&said).unwrap();
+    let (messages, times) = (heard["messages"].as_array().unwrap(), heard["times"].as_array().unwrap());
+    let of = |kind: &str| messages.iter().filter(|message| message["type"] == kind).collect::<Vec<_>>();
+    assert_eq!(messages[0], json!({"v": 1, "type": "status", "payload": {"status": "ready"}}));
+    assert_eq!(messages.last().unwrap()["payload"]["status"], "stopped");
+    assert!(of("error").is_empty() && of("log").is_empty(), "{said}");
+    let finals = of("final");
+    let text = finals.iter().map(|message| message["payload"]["text"].as_str().unwrap()).collect::<Vec<_>>().join(" ");
+    let tokens: Vec<_> = finals.iter().flat_map(|message| message["payload"]["tokens"].as_array().unwrap()).collect();
+    assert!(tokens.len() >= 8, "{text}");
+    assert!(tokens.windows(2).all(|pair| pair[0]["start_secs"].as_f64() <= pair[1]["start_secs"].as_f64()));
+    assert!(of("partial").len() >= tokens.len() / 2, "words are told while they are spoken: {said}");
+    let last = times.last().unwrap().as_f64().unwrap();
+    assert!((12.0..15.0).contains(&last), "the last words came {last} s after the first");
+    wait_for("the lane's end", Duration::from_secs(5), || get(served.addr(), "/api/streams").json() == json!([]));
+}
+
+#[test]
+fn an_unknown_model_is_an_error_that_names_those_there_are() {
+    let served = Served::without_streams();
+    let url = format!("ws://{}/ws", served.addr());
+    let Some(said) = python::run("ws_client.py", &[&url, DEMO, "1", "klingon"]) else { return };
+    let heard: Value = serde_json::from_str(&said).unwrap();
+    let message = heard["messages"][0]["payload"]["message"].as_str().unwrap();
+    assert!(
+        heard["messages"][0]["type"] == "error" && message.contains("klingon") && message.contains("digits"),
+        "{said}"
+    );
+    assert_eq!(get(served.addr(), "/api/streams").json(), json!([]));
+}
+
+#[test]
+fn a_foreign_page_gets_no_socket() {
+    let served = Served::start();
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (host, origin) in
+        [("localhost", "http://evil.example"), ("evil.example", "http://evil.example"), ("localhost", "null")]
+    {
+        let headers = format!("Host: {host}\r\nOrigin: {origin}\r\n{upgrade}");
+        assert_eq!(request(served.addr(), "GET", "/ws", &headers, "").status, 403, "{host} from {origin}");
+        let headers = format!("Host: {host}\r\nOrigin: {origin}\r\n");
+        assert_eq!(request(served.addr(), "POST", "/whip/x", &headers, "").status, 403, "{host} from {origin}");
+        assert_eq!(request(served.addr(), "GET", "/api/events", &headers, "").status, 403, "{host} from {origin}");
+    }
+}
+
+/// A multipart body with one file.
+fn form(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut body =
+        format!("--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n").into_bytes();
+    body.extend_from_slice(bytes);
+    body.extend_from_slice(b"\r\n--cut--\r\n");
+    body
+}
+
+fn infer(served: &Served, name: &str, bytes: &[u8]) -> crate::client::Reply {
+    let body = form(name, bytes);
+    let head = format!(
+        "POST /api/inference HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; \
+         boundary=cut\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    crate::client::send_raw(served.addr(), &[head.as_bytes(), &body].concat()).unwrap()
+}
+
+#[test]
+fn a_sound_file_is_read_over_http() {
+    let served = Served::without_streams();
+    let reply = infer(&served, "demo.flac", &std::fs::read(DEMO).unwrap());
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let heard = reply.json();
+    let tokens = heard["tokens"].as_array().unwrap();
+    assert!(tokens.len() >= 47, "{heard}");
+    assert_eq!(heard["transcription"].as_str().unwrap().split(' ').count(), tokens.len());
+    let millis = |key: &str| heard[key].as_f64().unwrap();
+    assert!(
+        0.0 < millis("first_token_time_ms") && millis("first_token_time_ms") < millis("inference_time_ms"),
+        "{heard}"
+    );
+    assert!(millis("inference_time_ms") <= millis("total_time_ms"), "{heard}");
+
+    let broken = infer(&served, "x.wav", b"RIFF, they said");
+    assert_eq!(broken.status, 422);
+    assert!(broken.detail().contains("x.wav") && broken.detail().contains("FLAC"), "{}", broken.detail());
+    assert_eq!(infer(&served, "", b"").status, 422);
+}
+
+#[test]
+fn everything_that_can_be_asked_is_answered() {
+    let served = Served::start();
+    let json = |path: &str| get(served.addr(), path).json();
+    let config = json("/api/config");
+    assert!(config["available_models"].as_array().unwrap().contains(&json!("digits")), "{config}");
+    assert!(config["available_datasets"].as_array().unwrap().contains(&json!("demo")), "{config}");
+    for key in ["model_name", "dataset_name", "epochs", "batch_size", "learning_rate"] {
+        assert!(config["training_config"].get(key).is_some(), "{key} is not in {config}");
+    }
+    assert_eq!(json("/api/datasets"), config["available_datasets"]);
+    assert_eq!(json("/api/checkpoints"), json!([]));
+    assert_eq!(json("/api/streams")[0]["key"], "main");
+    let one = json("/api/streams/main");
+    for key in ["connection", "history", "samples_in", "gaps", "tokens", "partial"] {
+        assert!(one.get(key).is_some(), "{key} is not in {one}");
+    }
+    assert_eq!(get(served.addr(), "/api/streams/nobody").status, 404);
+    assert_eq!(json("/api/health")["status"], "ok");
+    let metrics = get(served.addr(), "/api/metrics");
+    assert!(
+        metrics.headers.contains("text/plain")
+            && metrics.body.contains("seseragi_stream_samples_total{stream=\"main\"} ")
+    );
+    let paths = json("/api/openapi.json")["paths"].as_object().unwrap().len();
+    assert!(paths >= 20, "{paths} paths are documented");
+    let gone = request(served.addr(), "DELETE", "/api/models/digits", "Host: localhost\r\n", "");
+    assert_eq!(gone.status, 403, "{}", gone.detail());
+    assert_eq!(request(served.addr(), "DELETE", "/api/models/none", "Host: localhost\r\n", "").status, 404);
+}
+
+#[test]
+fn a_lost_source_is_no_good_health_and_another_source_cures_it() {
+    let served = Served::start();
+    let source =
+        |source: &str| post_json(served.addr(), "/api/streams/main/source", &json!({ "source": source }).to_string());
+    assert_eq!(source("radio").status, 422);
+    assert_eq!(source("file:/nowhere/x.wav").status, 202);
+    let health = || get(served.addr(), "/api/health").json();
+    let limit = Duration::from_secs(10);
+    wait_for("the loss", limit, || health()["status"] == "degraded");
+    assert!(health()["reasons"][0].as_str().unwrap().contains("/nowhere/x.wav"), "{}", health());
+    assert_eq!(source("demo").status, 202);
+    wait_for("the cure", limit, || health()["status"] == "ok");
+    let stream = || get(served.addr(), "/api/streams/main").json();
+    wait_for("sound", limit, || stream()["connection"] == "connected");
+    assert_eq!(stream()["source"], "demo");
+}
+
+#[test]
+fn lanes_are_named_muted_moved_and_removed_over_http() {
+    let served = Served::start();
+    let post = |verb: &str, body: Value| {
+        post_json(served.addr(), &format!("/api/streams/main/{verb}"), &body.to_string()).status
+    };
+    let stream = || get(served.addr(), "/api/streams/main").json();
+    assert_eq!(post("name", json!({"name": "Aki"})), 202);
+    assert_eq!(post("mute", json!({"is_muted": true})), 202);
+    assert_eq!(post("move", json!({"to": 3})), 202);
+    let limit = Duration::from_secs(5);
+    wait_for("the name", limit, || stream()["name"] == "Aki" && stream()["is_muted"] == true);
+    assert_eq!(post("name", json!({"name": "x".repeat(41)})), 422);
+    assert_eq!(post("move", json!({"to": -1})), 422);
+    assert_eq!(request(served.addr(), "DELETE", "/api/streams/main", "Host: localhost\r\n", "").status, 204);
+    assert_eq!(get(served.addr(), "/api/streams/main").status, 404);
+}
+
+#[test]
+fn a_stranger_who_read_the_document_finds_no_fault() {
+    let served = Served::start();
+    let begin = Instant::now();
+    let url = format!("http://{}", served.addr());
+    if python::run("openapi.py", &[&url, "2", "60"]).is_some() {
+        println!("schemathesis took {:?}", begin.elapsed());
+    }
+    assert_eq!(get(served.addr(), "/api/health").status, 200, "it serves on");
+}
