@@ -20,7 +20,7 @@ use crate::{
     monitor::{Monitor, MonitorSlot},
     recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
     session::{RecorderHandle, SessionIntent},
-    source::SourceSpec,
+    source::{SourceSpec, whip::Whip},
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{
         Listeners, MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, checked_name,
@@ -110,6 +110,7 @@ struct Shared {
     next_lane: AtomicU64,
     arrivals: LinkSender<Arrival>,
     frames: Latest<FrameStatus>,
+    whip: Whip,
     /// The loudspeaker's link, for one stream at a time.
     monitor: MonitorSlot,
 }
@@ -127,6 +128,7 @@ impl Engine {
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, ARRIVALS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
         let shared = Shared {
+            whip: Whip::new(links.clone()),
             monitor: MonitorSlot::new(monitor_input),
             started: now,
             config,
@@ -199,6 +201,18 @@ impl Engine {
         self.shared.recorder.command(intent)
     }
 
+    /// The pages that publish sound.
+    pub fn whip(&self) -> &Whip {
+        &self.shared.whip
+    }
+
+    /// What fills a stream, if there is one of that key.
+    pub fn source_of(&self, key: &StreamKey) -> Option<SourceSpec> {
+        let lanes = self.lanes();
+        let at = position(&lanes, key).ok()?;
+        Some(lanes[at].pump.load().source.clone())
+    }
+
     /// Where the drawing publishes its figures.
     pub fn frames(&self) -> &Latest<FrameStatus> {
         &self.shared.frames
@@ -235,6 +249,7 @@ impl Engine {
             shared.events.clone(),
             &shared.links,
             &shared.tasks,
+            shared.whip.clone(),
         )?;
         let id = shared.next_lane.fetch_add(1, Relaxed);
         let place = LanePlace { id, shared: Arc::downgrade(shared) };
@@ -393,6 +408,7 @@ fn stream_status(lane: &Lane, order: usize, uptime_secs: f64) -> StreamStatus {
         columns: pump.stats.columns,
         level_dbfs: pump.level.rms_dbfs,
         connected_secs: pump.connection.connected_secs(uptime_secs),
+        packets: pump.packets,
         source_latency_millis: pump.source_latency.map(|latency| latency.as_secs_f64() * 1e3),
         is_recognised: lane.is_running,
         is_silent: pump.is_silent,

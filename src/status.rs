@@ -8,6 +8,7 @@ use crate::{
     link::LinkStatus,
     recognise::transcript::Token,
     session::RecordingReport,
+    source::PacketCounts,
     stream::{ConnectionState, Gap, StreamKey, Transition},
     task::TaskStatus,
     train::{
@@ -76,6 +77,9 @@ pub struct StreamStatus {
     pub connected_secs: f64,
     /// What the source says of its own delay (the sound server's, say), milliseconds; none where it says nothing.
     pub source_latency_millis: Option<f64>,
+    /// Packets so far, where sound comes in packets over a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packets: Option<PacketCounts>,
     /// Whether it is being recognised.
     pub is_recognised: bool,
     /// Three seconds of exact zeros: the microphone is probably muted.

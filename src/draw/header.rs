@@ -63,7 +63,7 @@ fn title(over: &Painter, lane: &Lane, connection: Option<&Connection>, silent: b
     over.circle_filled(dot, 7.0, theme::faded(state_color(state), 0.18));
     over.circle_filled(dot, 3.5, state_color(state));
     let room = lane.places.title_width() - 13.0;
-    let name = one_line(over, &lane.name, if large { 17.0 } else { 12.0 }, room, theme::FOAM);
+    let name = one_line(over, &lane.name, if large { 17.0 } else { 12.5 }, room, theme::FOAM);
     let name = Rect::from_min_size(dot + vec2(13.0, -name.size().y / 2.0), paint(over, dot + vec2(13.0, 0.0), name));
     let reason = connection.and_then(Connection::reason);
     let (said, ink) = match reason {
@@ -76,7 +76,10 @@ fn title(over: &Painter, lane: &Lane, connection: Option<&Connection>, silent: b
     } else {
         (pos2(name.right() + 10.0, y), room - name.width() - 10.0)
     };
-    paint(over, at, one_line(over, &said, 11.0, room, ink));
+    if lane.places.detail() > Detail::Small || ink != theme::MUTED || state != ConnectionState::Connected {
+        // Where sixteen lanes say it, a dot says "connected".
+        paint(over, at, one_line(over, &said, 11.0, room, ink));
+    }
 }
 
 /// `text` on one line of at most `width`, with an ellipsis where it is longer.

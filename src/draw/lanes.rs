@@ -102,13 +102,17 @@ impl Places {
         let height = frame.height();
         let large = height >= 300.0;
         let small = height < 130.0;
-        let header_height = if large { 64.0 } else { 22.0f32.min(height * 0.25) };
+        let header_height = if large { 64.0 } else { 22.0f32.min(height * 0.28) };
         let axis_height = if small { 0.0 } else { 22.0 };
-        let (left_width, right_width) = if frame.width() >= 480.0 { (52.0, 70.0) } else { (36.0, 44.0) };
+        let (left_width, right_width) = match frame.width() {
+            _ if small => (16.0, 28.0),
+            w if w >= 480.0 => (52.0, 70.0),
+            _ => (36.0, 44.0),
+        };
         let top = frame.top() + header_height;
         let bottom = frame.bottom() - axis_height;
         let plot = Rect::from_min_max(pos2(frame.left() + left_width, top), pos2(frame.right() - right_width, bottom));
-        let strip = (plot.height() * 0.24).min(150.0);
+        let strip = (plot.height() * if small { 0.32 } else { 0.24 }).min(150.0);
         let space = if small { 1.0 } else { 5.0 };
         let waveform = Rect::from_min_size(plot.min, vec2(plot.width(), strip));
         let spectrogram = Rect::from_min_max(pos2(plot.left(), waveform.bottom() + space), plot.max);
@@ -126,19 +130,25 @@ impl Places {
     }
 }
 
-/// Stacks `count` lanes in `area`, at most [`MAX_STREAMS`]; none where there is no room to see anything.
+/// From so many lanes on they stand in two columns, where these are at least this wide: sixteen rows would be too low to read.
+const TWO_COLUMNS: usize = 7;
+const COLUMN_WIDTH: f32 = 320.0;
+
+/// Stacks `count` lanes in `area`, at most [`MAX_STREAMS`], from top to bottom and then in a second column; none where there is no
+/// room to see anything.
 pub fn stack(area: Rect, count: usize) -> Vec<Places> {
     let count = count.min(MAX_STREAMS);
-    let (side, space) = if area.height() >= 400.0 { (16.0, if count > 6 { 4.0 } else { 12.0 }) } else { (4.0, 2.0) };
+    let (side, space) = if area.height() >= 400.0 { (16.0, if count > 6 { 6.0 } else { 12.0 }) } else { (4.0, 2.0) };
     let inner = area.shrink2(vec2(side, side * 0.75));
-    let height = (inner.height() - space * (count.max(1) - 1) as f32) / count.max(1) as f32;
+    let columns = if count >= TWO_COLUMNS && inner.width() >= 2.0 * COLUMN_WIDTH { 2 } else { 1 };
+    let rows = count.div_ceil(columns).max(1);
+    let height = (inner.height() - space * (rows - 1) as f32) / rows as f32;
+    let width = inner.width() / columns as f32;
     if height < 16.0 || inner.width() < 160.0 {
         return Vec::new();
     }
-    let top = |i: usize| inner.top() + i as f32 * (height + space);
-    (0..count)
-        .map(|i| Places::new(Rect::from_min_size(pos2(inner.left(), top(i)), vec2(inner.width(), height))))
-        .collect()
+    let corner = |i: usize| inner.min + vec2((i / rows) as f32 * width, (i % rows) as f32 * (height + space));
+    (0..count).map(|i| Places::new(Rect::from_min_size(corner(i), vec2(width, height)))).collect()
 }
 
 /// All lanes of this drawn frame, and the screen they are on.
@@ -185,9 +195,10 @@ mod tests {
             for count in 1..=MAX_STREAMS {
                 let places = stack(area, count);
                 assert_eq!(places.len(), count, "{width}x{height}");
-                for pair in places.windows(2) {
-                    assert!(pair[0].frame.bottom() <= pair[1].frame.top());
+                for (i, a) in places.iter().enumerate() {
+                    assert!(places[i + 1..].iter().all(|b| !a.frame.shrink(0.01).intersects(b.frame)), "{count} lanes");
                 }
+                assert!(width < 700.0 || places[0].frame.height() > 40.0, "{count} lanes can be told apart");
                 for place in &places {
                     for part in
                         [place.header, place.waveform, place.spectrogram, place.time_axis, place.left, place.right]
@@ -195,7 +206,7 @@ mod tests {
                         assert!(part.width() >= 0.0 && part.height() >= 0.0, "{place:?}");
                         assert!(place.frame.expand(0.01).contains_rect(part), "{place:?}");
                     }
-                    assert!(area.contains_rect(place.frame));
+                    assert!(area.expand(0.01).contains_rect(place.frame));
                     assert!(place.spectrogram.height() > place.waveform.height());
                     assert!(place.waveform.bottom() <= place.spectrogram.top());
                 }

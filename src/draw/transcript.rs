@@ -113,7 +113,7 @@ fn labels(over: &Painter, lane: &Lane, transcript: &Transcript) {
         let reach = Rect::from_x_y_ranges(from..=to, strip.top()..=plot.top());
         over.rect_filled(reach, 0.0, theme::faded(edge, 0.10));
 
-        let top = plot.top() + 8.0 + row.unwrap_or(0) as f32 * row_height;
+        let top = plot.top() + if detail >= Detail::Medium { 8.0 } else { 3.0 } + row.unwrap_or(0) as f32 * row_height;
         if row.is_some() && pill.x < plot.width() - 4.0 {
             let left = left.clamp(plot.left() + 2.0, plot.right() - 2.0 - pill.x);
             let pill = Rect::from_min_size(pos2(left, top), pill);
@@ -142,7 +142,7 @@ fn caption(over: &Painter, lane: &Lane, transcript: &Transcript) {
     let size = match places.detail() {
         Detail::Large => 34.0,
         Detail::Medium => 15.0,
-        Detail::Small => return,
+        Detail::Small => 13.0,
     };
     let mut right = places.plot.right();
     let leftmost = places.plot.left() + places.title_width() + 16.0;

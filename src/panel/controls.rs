@@ -54,6 +54,14 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             if help.clicked() {
                 state.shows_keys = !state.shows_keys;
             }
+            let invite = widgets::drawn_icon(ui, 28.0, labels::INVITATION.line(language), widgets::code_sign);
+            if invite.clicked() {
+                state.shows_invitation = !state.shows_invitation;
+            }
+            let lanes = widgets::drawn_icon(ui, 28.0, labels::LANES.line(language), widgets::lanes_sign);
+            if lanes.clicked() {
+                state.shows_lanes = !state.shows_lanes;
+            }
             recording::button(ui, language, scene, intents);
             if live(ui, language, is_live).clicked() && !is_live {
                 intents.push(Intent::GoLive);
@@ -77,7 +85,7 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
     let language = state.language;
     let mut caption = labels::SOURCE.line(language).into_owned();
     if lanes.len() > 1 {
-        caption = format!("{caption} · {}", lane.key);
+        caption = format!("{caption} · {}", lane.name);
     }
     let response = two_lines(ui, &caption, &source_name(lane.source, language), theme::TEXT, 158.0, true);
     response.widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, labels::SOURCE.en));
@@ -91,7 +99,7 @@ fn source(ui: &mut Ui, state: &mut PanelState, lanes: &[LaneView], lane: &LaneVi
         let mut chosen = None;
         if lanes.len() > 1 {
             for other in lanes {
-                let name = format!("{}   {}", other.key, source_name(other.source, language));
+                let name = format!("{}   {}", other.name, source_name(other.source, language));
                 if widgets::choice(ui, &name, other.key == lane.key).clicked() {
                     state.lane = Some(other.key.clone());
                     ui.close();
@@ -142,7 +150,7 @@ pub fn set_source(state: &mut PanelState, lane: &LaneView, source: &str, intents
 }
 
 /// A source as people call it: a file by its name, a microphone by its id.
-fn source_name(source: &str, language: Language) -> String {
+pub fn source_name(source: &str, language: Language) -> String {
     let main = |label: Label| label.line(language).into_owned();
     match source.split_once(':') {
         Some(("file" | "loop" | "fast", path)) => path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned(),

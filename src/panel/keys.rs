@@ -23,6 +23,8 @@ enum Deed {
     Panels,
     Keys,
     Status,
+    Lanes,
+    Invitation,
     Fullscreen,
     Escape,
     Open,
@@ -36,7 +38,7 @@ enum Deed {
 }
 
 /// All keys but the digits, which choose a stream, and the ones of the picture; with the names people see on them.
-const KEYS: [(Deed, &[Key], &str, Label); 13] = [
+const KEYS: [(Deed, &[Key], &str, Label); 15] = [
     (Deed::Open, &[Key::O], "O", labels::KEY_OPEN),
     (Deed::Recognise, &[Key::R], "R", labels::KEY_RECOGNITION),
     (Deed::Listen, &[Key::M], "M", labels::KEY_LISTEN),
@@ -46,7 +48,9 @@ const KEYS: [(Deed, &[Key], &str, Label); 13] = [
     (Deed::Keep, &[Key::K], "K", labels::KEY_KEEP),
     (Deed::Refresh, &[Key::F5], "F5", labels::KEY_REFRESH),
     (Deed::Panels, &[Key::Tab], "Tab", labels::KEY_PANELS),
+    (Deed::Lanes, &[Key::F2], "F2", labels::KEY_LANES),
     (Deed::Status, &[Key::F3], "F3", labels::KEY_STATUS),
+    (Deed::Invitation, &[Key::F4], "F4", labels::KEY_INVITATION),
     (Deed::Fullscreen, &[Key::F11], "F11", labels::KEY_FULLSCREEN),
     (Deed::Keys, &[Key::F1, Key::Questionmark], "F1  ?", labels::KEY_HELP),
     (Deed::Escape, &[Key::Escape], "Esc", labels::KEY_ESCAPE),
@@ -74,7 +78,11 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
             }
             Deed::Keys => state.shows_keys = !state.shows_keys,
             Deed::Status => state.shows_status = !state.shows_status,
+            Deed::Lanes => state.shows_lanes = !state.shows_lanes,
+            Deed::Invitation => state.shows_invitation = !state.shows_invitation,
             Deed::Escape if state.shows_keys => state.shows_keys = false,
+            Deed::Escape if state.shows_invitation => state.shows_invitation = false,
+            Deed::Escape if state.shows_lanes => state.shows_lanes = false,
             Deed::Escape => state.shows_status = false,
             Deed::Fullscreen => intents.push(Intent::Window(WindowIntent::ToggleFullscreen)),
             Deed::Refresh => refreshes = true,

@@ -147,6 +147,28 @@ labels! {
     IS_DONE: "完了", "done";
     /// Ended by an error.
     HAS_FAILED: "失敗", "failed";
+    /// All streams on the screen.
+    LANES: "レーン", "Lanes";
+    /// Gives nobody what a lane hears.
+    MUTE: "ミュート", "Mute";
+    /// Gives it to everybody again.
+    UNMUTE: "ミュート解除", "Unmute";
+    /// Nobody gets what the lane hears.
+    IS_MUTED: "ミュート中", "muted";
+    /// One place towards the top.
+    MOVE_UP: "上へ", "move up";
+    /// One place towards the bottom.
+    MOVE_DOWN: "下へ", "move down";
+    /// Ends a lane with its history.
+    REMOVE: "取り除く", "Remove";
+    /// The second press that it takes.
+    REALLY_REMOVE: "本当に取り除く", "Really remove";
+    /// The code that a phone scans.
+    INVITATION: "電話で参加", "Join with a phone";
+    /// What the code does.
+    SCAN: "同じネットワークの電話で読み取ると、そのマイクがレーンになります", "Scan it with a phone in the same network: its microphone becomes a lane";
+    /// There is no code: why, and what to do.
+    ONLY_HERE: "今はこの機械だけに公開しています。電話を招くには、こう起動します", "Served to this machine only. To invite phones, start it like this";
     /// Models.
     MODELS: "モデル一覧", "Models";
     /// No model on disk.
@@ -235,6 +257,10 @@ labels! {
     KEY_REFRESH: "進捗を更新", "refresh progress";
     /// Listen.
     KEY_LISTEN: "試聴の切り替え", "listen on or off";
+    /// Lanes.
+    KEY_LANES: "レーンの管理", "name, mute, move, remove lanes";
+    /// Invitation.
+    KEY_INVITATION: "参加用コード", "the code for phones";
     /// Choose a lane.
     KEY_LANE: "ストリームを選ぶ", "choose a stream";
     /// Close what is open.

@@ -3,7 +3,7 @@
 use bevy_egui::egui::{CornerRadius, Frame, Margin, Panel, Rect, ScrollArea, Stroke, Ui, vec2};
 
 use super::{
-    controls, keys, labels, models, recognition,
+    controls, invitation, keys, labels, lanes, models, recognition,
     state::{Intent, PanelState, Scene},
     status, training, widgets,
 };
@@ -44,6 +44,8 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
     }
     let left = ui.available_rect_before_wrap();
     status::show(ui.ctx(), state, scene.status);
+    lanes::show(ui.ctx(), state, scene, intents);
+    invitation::show(ui.ctx(), state, scene.invitation);
     keys::show(ui.ctx(), state);
     left
 }

@@ -5,8 +5,10 @@ pub mod controls;
 pub mod curve;
 pub mod fonts;
 pub mod format;
+pub mod invitation;
 pub mod keys;
 pub mod labels;
+pub mod lanes;
 pub mod layout;
 pub mod models;
 pub mod recognition;
@@ -42,6 +44,7 @@ use crate::{
         mirror::Models,
         service::{ModelIntent, ModelOffer},
     },
+    server::ServerInfo,
     session::SessionIntent,
     stream::{IntentSystems, StreamIntent, StreamView, StreamViewItem},
     train::{
@@ -97,6 +100,7 @@ struct Mirrors<'w, 's> {
     training: Query<'w, 's, (&'static RunProgress, &'static LossPoints)>,
     models: Query<'w, 's, &'static Models>,
     monitor: Option<Res<'w, MonitorMirror>>,
+    server: Option<Res<'w, ServerInfo>>,
     status: Option<Res<'w, StatusMirror>>,
 }
 
@@ -126,6 +130,7 @@ fn draw_panels(
     let sources: Vec<String> = streams.iter().map(|stream| stream.source.0.to_string()).collect();
     let lanes = streams.iter().zip(&sources).map(|(stream, source)| lane_view(stream, source, uptime_secs));
     let lanes: Vec<LaneView> = lanes.collect();
+    let invitation = mirrors.server.as_ref().and_then(|server| server.load().invitation());
     let (no_progress, no_models) = (Progress::default(), ModelOffer::default());
     let training = mirrors.training.iter().next();
     let scene = Scene {
@@ -135,6 +140,7 @@ fn draw_panels(
         curve: training.map_or(&[], |(_, points)| points.points()),
         monitor: mirrors.monitor.as_deref(),
         status,
+        invitation: invitation.as_deref(),
         is_live: view.is_live(),
     };
     let whole = UiBuilder::new().layer_id(LayerId::background()).max_rect(context.viewport_rect());
@@ -153,6 +159,8 @@ fn lane_view<'a>(stream: &'a StreamViewItem, source: &'a str, uptime_secs: f64) 
     let report = &stream.transcript.0;
     LaneView {
         key: &stream.stream.key,
+        name: &stream.lane.name,
+        is_muted: stream.lane.is_muted,
         source,
         connection: stream.connection.state(),
         reason: stream.connection.reason(),

@@ -2,7 +2,7 @@
 
 use bevy::prelude::{Message, Resource};
 
-use super::curve::ShownTraining;
+use super::{curve::ShownTraining, invitation::Code, lanes::LanesState};
 pub use crate::monitor::mirror::{MonitorIntent, MonitorMirror};
 use crate::{
     config::{Config, Language},
@@ -30,6 +30,14 @@ pub struct PanelState {
     pub shows_status: bool,
     /// Whether the keys are explained.
     pub shows_keys: bool,
+    /// Whether the lanes are listed.
+    pub shows_lanes: bool,
+    /// What is being done to them.
+    pub lanes: LanesState,
+    /// Whether the invitation for phones is shown.
+    pub shows_invitation: bool,
+    /// Its code, once it was made.
+    pub code: Option<Code>,
     /// The stream that the controls steer, while there is more than one.
     pub lane: Option<StreamKey>,
     /// The box for the path of a sound file.
@@ -59,6 +67,10 @@ impl PanelState {
             is_shown: true,
             shows_status: false,
             shows_keys: false,
+            shows_lanes: false,
+            lanes: LanesState::default(),
+            shows_invitation: false,
+            code: None,
             lane: None,
             file_path: String::new(),
             complaint: None,
@@ -76,8 +88,12 @@ impl PanelState {
 /// A stream as the panels see it.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneView<'a> {
-    /// Its name.
+    /// Its key, which it keeps.
     pub key: &'a StreamKey,
+    /// What it is called on the screen.
+    pub name: &'a str,
+    /// Whether the host keeps what arrives from everybody.
+    pub is_muted: bool,
     /// What fills it, as the command line spells it.
     pub source: &'a str,
     /// How it stands with its source.
@@ -132,7 +148,7 @@ pub enum Intent {
 /// Everything that the panels show. They read it and change nothing of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
-    /// All streams, in the order of their keys.
+    /// All streams, from top to bottom.
     pub lanes: &'a [LaneView<'a>],
     /// The models there are, and the better one on offer.
     pub models: &'a ModelOffer,
@@ -144,6 +160,8 @@ pub struct Scene<'a> {
     pub monitor: Option<&'a MonitorMirror>,
     /// How everything stands.
     pub status: Option<&'a Status>,
+    /// The URL that a phone opens to become a lane; none where the server serves this machine only.
+    pub invitation: Option<&'a str>,
     /// Whether the picture shows the present.
     pub is_live: bool,
 }

@@ -285,12 +285,44 @@ pub fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
 
 /// A small square button with one sign.
 pub fn icon(ui: &mut Ui, sign: &str, side: f32, explanation: impl Into<String>) -> Response {
+    drawn_icon(ui, side, explanation, |ui, place, color| {
+        let galley = line(ui, sign, size::BODY, color, place.width());
+        ui.painter().galley(place.center() - galley.size() / 2.0, galley, color);
+    })
+}
+
+/// A small square button with a sign that `draw` paints in the colour it is given.
+pub fn drawn_icon(
+    ui: &mut Ui,
+    side: f32,
+    explanation: impl Into<String>,
+    draw: impl FnOnce(&Ui, Rect, Color32),
+) -> Response {
     let explanation = explanation.into();
     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(WidgetType::Button, ui.is_enabled(), &explanation));
     let (fill, stroke, color) = colors(ui, &response, Weight::Plain);
     ui.painter().rect(rect, CornerRadius::same(8), fill, stroke, StrokeKind::Inside);
-    let galley = line(ui, sign, size::BODY, color, rect.width());
-    ui.painter().galley(rect.center() - galley.size() / 2.0, galley, color);
+    draw(ui, rect, color);
     response.on_hover_text(explanation)
+}
+
+/// The sign of the lanes: three waves one above the other.
+pub fn lanes_sign(ui: &Ui, place: Rect, color: Color32) {
+    for y in [-5.0, 0.0, 5.0] {
+        let at = |x: f32| place.center() + vec2(x, y - 1.6 * (x * 0.75).sin());
+        ui.painter().line((-6..=6).map(|x| at(x as f32)).collect(), Stroke::new(1.4, color));
+    }
+}
+
+/// The sign of a code to scan: its three corners and a little of the rest.
+pub fn code_sign(ui: &Ui, place: Rect, color: Color32) {
+    let square = |x: f32, y: f32, side: f32| Rect::from_center_size(place.center() + vec2(x, y), Vec2::splat(side));
+    for (x, y) in [(-4.0, -4.0), (4.0, -4.0), (-4.0, 4.0)] {
+        ui.painter().rect_stroke(square(x, y, 6.0), CornerRadius::ZERO, Stroke::new(1.3, color), StrokeKind::Inside);
+        ui.painter().rect_filled(square(x, y, 1.6), CornerRadius::ZERO, color);
+    }
+    for (x, y) in [(2.0, 2.0), (6.0, 2.0), (4.0, 4.0), (2.0, 6.0), (6.0, 6.0)] {
+        ui.painter().rect_filled(square(x, y, 1.8), CornerRadius::ZERO, color);
+    }
 }

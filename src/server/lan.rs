@@ -40,6 +40,8 @@ impl Lan {
         let names: Vec<_> =
             host_names().into_iter().chain(config.names.iter().map(|name| name.to_ascii_lowercase())).collect();
         let token = keep.token()?;
+        let local = std::net::IpAddr::from(std::net::Ipv4Addr::LOCALHOST);
+        engine.whip().set_addresses(std::iter::once(local).chain(addresses()).collect());
         let given = given(config.cert.as_deref(), config.key.as_deref())?;
         let is_given = given.is_some();
         let identity = match given {

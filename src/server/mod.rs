@@ -17,6 +17,7 @@ mod page;
 mod protocol;
 mod socket;
 mod tls;
+mod whip;
 
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -171,6 +172,7 @@ fn routes(shared: Shared, access: Access) -> Router {
         .merge(api::document(openapi))
         .route("/ws", get(socket::open))
         .merge(page::routes())
+        .merge(whip::routes())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -24,6 +24,18 @@ macro_rules! file {
 
 /// Every file that is served.
 const FILES: &[File] = &[
+    file!("/", "text/html; charset=utf-8", "web/index.html"),
+    file!("/help.html", "text/html; charset=utf-8", "web/help.html"),
+    file!("/style.css", "text/css; charset=utf-8", "web/style.css"),
+    file!("/icon.svg", "image/svg+xml", "web/icon.svg"),
+    file!("/app.js", "text/javascript; charset=utf-8", "web/app.js"),
+    file!("/events.js", "text/javascript; charset=utf-8", "web/events.js"),
+    file!("/help.js", "text/javascript; charset=utf-8", "web/help.js"),
+    file!("/i18n.js", "text/javascript; charset=utf-8", "web/i18n.js"),
+    file!("/machine.js", "text/javascript; charset=utf-8", "web/machine.js"),
+    file!("/meter.js", "text/javascript; charset=utf-8", "web/meter.js"),
+    file!("/view.js", "text/javascript; charset=utf-8", "web/view.js"),
+    file!("/whip.js", "text/javascript; charset=utf-8", "web/whip.js"),
     file!("/protocol", "text/html; charset=utf-8", "web/protocol.html"),
     file!("/fonts/inter.otf", "font/otf", "fonts/Inter-Regular-subset.otf"),
     file!("/fonts/inter-semibold.otf", "font/otf", "fonts/Inter-SemiBold-subset.otf"),

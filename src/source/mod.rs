@@ -1,10 +1,11 @@
-//! What fills a stream: microphone, file, demo. A source is polled by the stream's pump and never blocks; the stream outlives it.
+//! What fills a stream: microphone, file, demo, a page over WebRTC. A source is polled by the stream's pump and never blocks; the stream outlives it.
 
 pub mod decode;
 pub mod demo;
 pub mod file;
 pub mod microphone;
 pub mod push;
+pub mod whip;
 
 use std::{
     fmt,
@@ -15,6 +16,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Error, Result, stream::GapCause};
 
@@ -38,6 +40,8 @@ pub enum SourceSpec {
         /// Which of its channels.
         channel: ChannelChoice,
     },
+    /// A page or another program that publishes over WebRTC (WHIP) under the stream's key.
+    Whip,
     /// What another part of the program hands over; it cannot be asked for by name.
     Push(push::PushOutlet),
 }
@@ -82,6 +86,8 @@ pub enum SourceState {
     Flowing,
     /// Over: there will be no more.
     Ended,
+    /// Away, and may come back by itself: it is kept.
+    Away(Error),
     /// Broken: it must be dropped and opened anew.
     Failed(Error),
 }
@@ -99,6 +105,34 @@ pub trait Source: Send {
     fn latency(&self) -> Option<Duration> {
         None
     }
+
+    /// Once open it has stalled when it delivers nothing for this long ...
+    fn stalled_after(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+
+    /// ... and after this long it is dropped and opened anew; never, where it says itself that it is [`SourceState::Away`].
+    fn reopened_after(&self) -> Option<Duration> {
+        Some(Duration::from_millis(2500))
+    }
+
+    /// Packets so far, where sound comes in packets over a network.
+    fn packets(&self) -> Option<PacketCounts> {
+        None
+    }
+}
+
+/// Packets of a source that comes over a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PacketCounts {
+    /// Packets with sound that arrived.
+    pub received: u64,
+    /// Packets that never arrived.
+    pub lost: u64,
+    /// Those of them that were made up; the others are gaps.
+    pub concealed: u64,
+    /// Packets that arrived and could not be decoded.
+    pub damaged: u64,
 }
 
 /// One thing that a source delivered.
@@ -182,7 +216,7 @@ impl SourceSpec {
     pub fn channel(&self) -> ChannelChoice {
         match self {
             Self::Microphone { channel, .. } => *channel,
-            Self::Demo | Self::File { .. } | Self::Push(_) => ChannelChoice::Mix,
+            Self::Demo | Self::File { .. } | Self::Whip | Self::Push(_) => ChannelChoice::Mix,
         }
     }
 
@@ -193,7 +227,7 @@ impl SourceSpec {
 
     /// Whether it may be heard: a microphone next to a loudspeaker would howl.
     pub fn may_be_heard(&self) -> bool {
-        !matches!(self, Self::Microphone { .. } | Self::Push(_))
+        !matches!(self, Self::Microphone { .. } | Self::Whip | Self::Push(_))
     }
 }
 
@@ -204,6 +238,7 @@ impl FromStr for SourceSpec {
         let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
         match (kind, rest) {
             ("demo", None) => Ok(Self::Demo),
+            ("whip", None) => Ok(Self::Whip),
             ("mic", None) => Ok(Self::Microphone { id: None, channel: ChannelChoice::Mix }),
             ("mic", Some(id)) => {
                 // `#2` behind the id chooses the second channel.
@@ -230,7 +265,7 @@ impl FromStr for SourceSpec {
             }
             _ => Err(Error::invalid(format!(
                 "\"{text}\" is no source; a source is demo, mic, mic:ID (see `seseragi devices`), mic:ID#CHANNEL, \
-                 file:PATH (once), loop:PATH (over and over) or fast:PATH (as fast as possible)"
+                 whip (a page), file:PATH (once), loop:PATH (over and over) or fast:PATH (as fast as possible)"
             ))),
         }
     }
@@ -240,6 +275,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Demo => f.write_str("demo"),
+            Self::Whip => f.write_str("whip"),
             Self::Push(outlet) => write!(f, "{outlet}"),
             Self::File { path, mode } => {
                 let kind = match mode {
@@ -282,6 +318,7 @@ impl From<SourceSpec> for String {
 pub fn open(spec: &SourceSpec, _now: Instant) -> Result<Box<dyn Source>> {
     Ok(match spec {
         SourceSpec::Demo => Box::new(demo::open()?),
+        SourceSpec::Whip => return Err(Error::internal("a page is opened by the stream that it publishes to")),
         SourceSpec::Push(outlet) => Box::new(outlet.open()),
         SourceSpec::File { path, mode } => Box::new(file::FileSource::open(path, *mode)?),
         SourceSpec::Microphone { id, channel } => Box::new(microphone::Microphone::open(id.as_deref(), *channel)?),
@@ -297,6 +334,7 @@ mod tests {
         for text in [
             "demo",
             "mic",
+            "whip",
             "mic:pulseaudio:alsa_input.usb",
             "mic:#2",
             "mic:a#1",

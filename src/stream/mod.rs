@@ -37,7 +37,7 @@ use crate::{
     monitor::MonitorLease,
     recognise::lanes::LaneMessage,
     session::RecorderHandle,
-    source,
+    source::{self, SourceSpec, whip::Whip},
     task::{Pool, TaskRegistry},
 };
 
@@ -70,6 +70,7 @@ pub(crate) fn spawn_pump(
     events: EventHub,
     links: &LinkRegistry,
     tasks: &TaskRegistry,
+    whip: Whip,
 ) -> Result<(Task<()>, LinkReceiver<StreamBatch>, Latest<PumpReport>)> {
     let name = pump_name(&settings.key);
     let (batches, receiver) = links.bounded(format!("{}: columns", settings.key), Kind::Recent, BATCHES);
@@ -78,7 +79,12 @@ pub(crate) fn spawn_pump(
     recorder.add_lane(settings.key.clone(), settings.sample_rate_hz, settings.stft, report.clone());
     let recorder = Some(recorder.link());
     let outputs = PumpOutputs { batches, sound, recorder, report: report.clone(), events, monitor };
-    let pump = Pump::new(settings, Box::new(source::open), orders, outputs)?;
+    let key = settings.key.clone();
+    let opener: Opener = Box::new(move |spec, now| match spec {
+        SourceSpec::Whip => Ok(Box::new(whip.source(&key, now)?)),
+        spec => source::open(spec, now),
+    });
+    let pump = Pump::new(settings, opener, orders, outputs)?;
     Ok((tasks.spawn(Pool::Stream, name, pump), receiver, report))
 }
 

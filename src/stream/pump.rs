@@ -19,19 +19,17 @@ use crate::{
     link::LinkReceiver,
     recognise::lanes::{LaneMessage, LaneMessageKind},
     session::RecorderMessage,
-    source::{Delivery, Format, Intake, Source, SourceState},
+    source::{Delivery, Format, Intake, PacketCounts, Source, SourceState},
     task::{Job, Next},
 };
 
 #[path = "obey.rs"]
 mod obey;
+#[path = "watch.rs"]
+mod watch;
 
 /// A pump looks after its source this often.
 const TICK: Duration = Duration::from_millis(5);
-/// An open source that delivers nothing for this long has stalled ...
-const STALLED_AFTER: Duration = Duration::from_millis(500);
-/// ... and after this long it is closed and opened anew.
-const REOPENED_AFTER: Duration = Duration::from_millis(2500);
 /// Back-off of the attempts to open a source: the first, doubled up to the last.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 /// Sound goes to the recogniser in blocks of at least this length, so that sixteen lanes do not send a message each 5 ms.
@@ -65,10 +63,14 @@ pub struct Pump {
     backoff: Duration,
     samples_in: u64,
     xruns: u64,
+    /// Whether a source that is away is kept until it comes back.
+    is_awaited: bool,
     is_muted: bool,
     /// How long it has been muted without a break of sound, samples.
     muted_samples: u64,
     is_removed: bool,
+    /// Of the last source, so that the counts can be read after it ended.
+    packets: Option<PacketCounts>,
     fresh: Vec<i16>,
     unsent: Vec<i16>,
     /// How much of the end of `unsent` the recorder has not been told yet.
@@ -107,9 +109,11 @@ impl Pump {
             backoff: BACKOFF[0],
             samples_in: 0,
             xruns: 0,
+            is_awaited: false,
             is_muted: false,
             muted_samples: 0,
             is_removed: false,
+            packets: None,
             fresh: Vec::new(),
             unsent: Vec::new(),
             unrecorded: 0,
@@ -120,7 +124,9 @@ impl Pump {
 
     /// Lets go of the source; what its converter still holds belongs to the stream.
     fn drop_source(&mut self) {
-        self.source = None;
+        if let Some(source) = self.source.take() {
+            self.packets = source.packets();
+        }
         if let Some(mut converter) = self.converter.take() {
             converter.finish(&mut self.fresh);
             self.take_fresh(None);
@@ -176,20 +182,11 @@ impl Pump {
                 self.tell_recogniser(LaneMessageKind::Flush);
                 self.enter(ConnectionState::Closed, Some("the sound is over"), now);
             }
-            SourceState::Opening => self.last_delivery = now,
+            SourceState::Opening => self.await_first_sound(now),
+            SourceState::Away(error) => self.await_return(&error, now),
             SourceState::Flowing => self.watch_for_stall(now),
         }
         had_sound && self.settings.source.is_as_fast_as_possible()
-    }
-
-    fn watch_for_stall(&mut self, now: Instant) {
-        let silence = now.saturating_duration_since(self.last_delivery);
-        if silence >= REOPENED_AFTER {
-            self.lose(&Error::unavailable("the source delivers no sound; opening it anew"), now);
-        } else if silence >= STALLED_AFTER && self.connection.state() == ConnectionState::Connected {
-            self.outage = self.last_captured.map(|since| Outage::new(since, GapCause::Stall));
-            self.enter(ConnectionState::Stalled, Some("the source delivers no sound"), now);
-        }
     }
 
     fn take_block(&mut self, samples: &[f32], format: Format, captured: Instant, now: Instant) {
@@ -226,6 +223,10 @@ impl Pump {
 
     fn take_gap(&mut self, frames: u64, cause: GapCause) {
         self.xruns += 1;
+        if self.outage.is_some() {
+            // The time away is measured as a whole when sound comes again.
+            return;
+        }
         let Some(converter) = &mut self.converter else { return };
         let len = converter.samples_for(frames);
         converter.finish(&mut self.fresh);
@@ -376,6 +377,7 @@ impl Pump {
             name: self.settings.name.clone(),
             is_muted: self.is_muted,
             source_latency: self.source.as_ref().and_then(|source| source.latency()),
+            packets: self.source.as_ref().map_or(self.packets, |source| source.packets()),
             failure: self.failure.clone(),
         });
     }

@@ -20,7 +20,7 @@ use crate::{
     monitor::MonitorLease,
     recognise::lanes::LaneMessage,
     session::RecorderMessage,
-    source::{Source, SourceSpec},
+    source::{PacketCounts, Source, SourceSpec},
 };
 
 /// How a pump opens what fills its stream.
@@ -83,6 +83,8 @@ pub struct PumpReport {
     pub is_muted: bool,
     /// What the source says of its own delay, which comes on top of the capture times.
     pub source_latency: Option<Duration>,
+    /// Packets so far, where sound comes in packets over a network.
+    pub packets: Option<PacketCounts>,
     /// The last fault that was put right: a panic of the pump itself.
     pub failure: Option<Error>,
 }
@@ -112,6 +114,7 @@ impl PumpReport {
             name,
             is_muted: false,
             source_latency: None,
+            packets: None,
             failure: None,
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use seseragi::{
     config::{Config, ServerConfig},
-    engine::{Engine, EngineTasks},
+    engine::{Arrival, Engine, EngineTasks},
     models::ModelStore,
     server::Server,
 };
@@ -19,7 +19,7 @@ pub struct Served {
     pub engine: Engine,
     pub server: Server,
     pub home: TempDir,
-    _tasks: EngineTasks,
+    tasks: EngineTasks,
 }
 
 impl Served {
@@ -52,7 +52,12 @@ impl Served {
         let store = ModelStore::new(shipped, home.path().join("models"));
         let (engine, tasks) = Engine::start(Config::default(), store, Instant::now()).unwrap();
         let server = Server::start(engine.clone(), config).unwrap();
-        Self { engine, server, home, _tasks: tasks }
+        Self { engine, server, home, tasks }
+    }
+
+    /// The next new stream, as the ECS would get it.
+    pub fn arrival(&self) -> Option<Arrival> {
+        self.tasks.arrived.try_recv()
     }
 
     pub fn addr(&self) -> SocketAddr {

@@ -1,5 +1,6 @@
 //! Tests of the whole program: one binary, because each links all of it.
 
+mod browser;
 mod cli;
 mod client;
 mod crowd;
@@ -15,12 +16,18 @@ mod load;
 mod microphone;
 mod microphone_scenarios;
 mod monitor;
+mod page;
+mod page_latency;
 mod program;
 mod pulse;
 mod python;
 mod remote;
 mod scenarios;
+mod screen;
 mod sessions;
 mod sse;
+mod stage;
+#[cfg(unix)]
+mod whip;
 #[cfg(target_os = "linux")]
 mod window;

@@ -10,14 +10,19 @@ use crate::{
     },
     session::{RecordingReport, RecordingState},
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
-    stream::{ConnectionState, Gap, GapCause, StreamKey, Transition},
+    stream::{ConnectionState, Gap, GapCause, MAX_STREAMS, StreamKey, Transition},
     task::TaskStatus,
     train::progress::{LossPoint, Phase, Progress},
 };
 
+/// A name as long as one may be.
+pub const LONG_NAME: &str = "はるか と みんなの とても ながい なまえ でも だいじょうぶ です よ";
+
 /// What a lane is made of.
 pub struct FakeLane {
     pub key: StreamKey,
+    pub name: &'static str,
+    pub is_muted: bool,
     pub source: String,
     pub connection: ConnectionState,
     pub reason: Option<&'static str>,
@@ -35,6 +40,7 @@ pub struct Fake {
     pub curve: Vec<LossPoint>,
     pub monitor: MonitorMirror,
     pub status: Status,
+    pub invitation: Option<&'static str>,
     pub is_live: bool,
 }
 
@@ -43,6 +49,8 @@ impl Fake {
     pub fn quiet() -> Self {
         let lane = FakeLane {
             key: "main".parse().unwrap(),
+            name: "main",
+            is_muted: false,
             source: "demo".to_owned(),
             connection: ConnectionState::Idle,
             reason: None,
@@ -70,6 +78,7 @@ impl Fake {
             curve: Vec::new(),
             monitor: MonitorMirror { is_on: false, volume_db: -6.0 },
             status,
+            invitation: None,
             is_live: true,
         }
     }
@@ -118,6 +127,22 @@ impl Fake {
             .map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) })
             .collect();
         fake.status = busy_status(&fake);
+        fake.invitation = Some("https://192.168.100.200:8751/#token=0123456789abcdef0123456789abcdef");
+        fake
+    }
+
+    /// Every lane taken, by people with names as long as they may be.
+    pub fn crowd() -> Self {
+        let mut fake = Self::busy();
+        let lane = |i: usize| FakeLane {
+            key: format!("phone-{i:02}").parse().unwrap(),
+            name: if i.is_multiple_of(2) { LONG_NAME } else { "Aki" },
+            is_muted: i.is_multiple_of(3),
+            source: "whip".to_owned(),
+            connection: ConnectionState::Connected,
+            ..Self::quiet().lanes.remove(0)
+        };
+        fake.lanes = (0..MAX_STREAMS).map(lane).collect();
         fake
     }
 
@@ -125,6 +150,8 @@ impl Fake {
     pub fn with<R>(&self, with: impl FnOnce(&Scene) -> R) -> R {
         let view = |lane: &'_ FakeLane| LaneView {
             key: Box::leak(Box::new(lane.key.clone())),
+            name: lane.name,
+            is_muted: lane.is_muted,
             source: Box::leak(lane.source.clone().into_boxed_str()),
             connection: lane.connection,
             reason: lane.reason,
@@ -142,6 +169,7 @@ impl Fake {
             curve: &self.curve,
             monitor: Some(&self.monitor),
             status: Some(&self.status),
+            invitation: self.invitation,
             is_live: self.is_live,
         })
     }
@@ -173,6 +201,7 @@ fn busy_status(fake: &Fake) -> Status {
         level_dbfs: -23.4,
         connected_secs: 5_999.0,
         source_latency_millis: Some(21.3),
+        packets: None,
         is_recognised: true,
         is_silent: false,
         model: Some("digits".into()),

@@ -197,9 +197,14 @@ fn keys_end_in_the_intents_of_the_buttons() {
     assert_eq!(stage.press(Key::M), [], "a microphone is not heard");
     stage.fake = Fake::busy();
     assert_eq!(stage.press(Key::R), stream(StreamCommand::StopRecognition));
-    for (key, is_open) in [(Key::F3, true), (Key::Escape, false)] {
+    let shown = |state: &PanelState| [state.shows_lanes, state.shows_status, state.shows_invitation];
+    for (key, expected) in
+        [(Key::F2, [true, false, false]), (Key::F3, [false, true, false]), (Key::F4, [false, false, true])]
+    {
         assert_eq!(stage.press(key), []);
-        assert_eq!(stage.state.shows_status, is_open);
+        assert_eq!(shown(&stage.state), expected);
+        assert_eq!(stage.press(Key::Escape), []);
+        assert_eq!(shown(&stage.state), [false; 3]);
     }
 }
 
@@ -266,7 +271,7 @@ fn progress_is_alive_unless_held_and_refreshed_on_demand() {
 fn with_many_streams_a_digit_chooses_and_the_controls_steer_that_one() {
     let mut fake = Fake::quiet();
     fake.lanes.push(Fake::quiet().lanes.remove(0));
-    fake.lanes[1].key = "second".parse().unwrap();
+    (fake.lanes[1].key, fake.lanes[1].name) = ("second".parse().unwrap(), "second");
     fake.lanes[1].connection = ConnectionState::Connected;
     let mut stage = Stage::english(fake);
     stage.press(Key::Num2);
@@ -277,6 +282,58 @@ fn with_many_streams_a_digit_chooses_and_the_controls_steer_that_one() {
     stage.fake.lanes.clear();
     let seen = stage.frame(Vec::new());
     assert!(seen.iter().any(|seen| seen.text.contains("There is no stream")), "{seen:?}");
+}
+
+#[test]
+fn the_host_names_mutes_moves_and_removes_a_lane() {
+    let mut fake = Fake::quiet();
+    fake.lanes.push(Fake::quiet().lanes.remove(0));
+    (fake.lanes[1].key, fake.lanes[1].name) = ("second".parse().unwrap(), "Aki");
+    let mut stage = Stage::english(fake);
+    stage.press(Key::F2);
+    (0..30).for_each(|_| drop(stage.frame(Vec::new())));
+    let of_second =
+        |command| vec![Intent::Stream(crate::stream::StreamIntent { stream: "second".parse().unwrap(), command })];
+    let last = |stage: &mut Stage, text: &str| {
+        let seen = stage.frame(Vec::new());
+        seen.iter().rev().find(|seen| seen.text == text).unwrap_or_else(|| panic!("{text} in {seen:#?}")).place.center()
+    };
+    let click = |stage: &mut Stage, text: &str| {
+        let at = last(stage, text);
+        stage.asked.clear();
+        stage.click_at(at);
+        std::mem::take(&mut stage.asked)
+    };
+    assert_eq!(click(&mut stage, "Mute"), of_second(StreamCommand::SetMuted(true)));
+    stage.fake.lanes[1].is_muted = true;
+    assert_eq!(click(&mut stage, "Unmute"), of_second(StreamCommand::SetMuted(false)));
+    assert_eq!(click(&mut stage, "\u{2191}"), of_second(StreamCommand::MoveTo(0)));
+    assert_eq!(click(&mut stage, "\u{2193}"), [], "the last one is at the bottom");
+    assert_eq!(click(&mut stage, "Remove"), [], "one press is no answer");
+    assert_eq!(click(&mut stage, "Really remove"), of_second(StreamCommand::Remove));
+    assert_eq!(click(&mut stage, "Aki"), []);
+    stage.press(Key::End);
+    stage.write(" san");
+    let mut named = stage.press(Key::Enter);
+    stage.frame(Vec::new());
+    named.append(&mut stage.asked);
+    assert_eq!(named, of_second(StreamCommand::SetName("Aki san".into())));
+}
+
+#[test]
+fn a_screen_that_phones_can_reach_shows_them_where_and_another_says_what_to_do() {
+    let mut stage = Stage::english(Fake::busy());
+    stage.press(Key::F4);
+    let texts = |stage: &mut Stage| -> Vec<String> {
+        (0..30).for_each(|_| drop(stage.frame(Vec::new())));
+        stage.frame(Vec::new()).into_iter().map(|seen| seen.text).collect()
+    };
+    let shown = texts(&mut stage);
+    assert!(shown.iter().any(|text| text == "https://192.168.100.200:8751/"), "{shown:?}");
+    assert!(!shown.iter().any(|text| text.contains("token")), "the token is for the camera only: {shown:?}");
+    stage.fake.invitation = None;
+    let shown = texts(&mut stage);
+    assert!(shown.iter().any(|text| text == "seseragi run --lan"), "{shown:?}");
 }
 
 #[test]

@@ -1,0 +1,172 @@
+//! One publisher as a state machine without a socket: bytes and the time go in, bytes and Opus packets come out. This file and
+//! `net.rs` are the ones that know str0m.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use str0m::{
+    Candidate, Event, Input, Output, Rtc, RtcConfig,
+    change::SdpOffer,
+    config::DtlsCert,
+    media::MediaKind,
+    net::{Protocol, Receive},
+};
+
+use super::OpusPacket;
+use crate::{Error, Result};
+
+/// How many packets wait for one that is missing, and how long.
+const REORDERED: usize = 3;
+const REORDERED_FOR: Duration = Duration::from_millis(60);
+/// What a browser is asked to code the voice with, bits a second; left alone, Chromium takes 32,000.
+const BITRATE: u32 = 128_000;
+
+/// What a peer has to say.
+#[derive(Debug)]
+pub enum Said {
+    /// Bytes for the network.
+    Transmit(SocketAddr, Vec<u8>),
+    /// Sound.
+    Packet(OpusPacket),
+}
+
+/// One publisher.
+pub struct Peer {
+    rtc: Rtc,
+}
+
+impl Peer {
+    /// Takes an offer and answers it, with one candidate for each of `addrs`.
+    ///
+    /// # Errors
+    /// An offer that cannot be read, or that has no audio to send.
+    pub fn answer(offer: &str, addrs: &[SocketAddr], cert: &DtlsCert, now: Instant) -> Result<(Self, String)> {
+        let sdp = SdpOffer::from_sdp_string(offer)
+            .map_err(|error| Error::invalid(format!("the SDP offer cannot be read: {error}")))?;
+        let mut rtc = RtcConfig::new()
+            .set_dtls_cert(cert.clone())
+            .set_ice_lite(true)
+            .clear_codecs()
+            .enable_opus(true, true)
+            .set_reordering_size_audio(REORDERED)
+            .set_reordering_timeout_audio(Some(REORDERED_FOR))
+            .build(now);
+        for addr in addrs {
+            let candidate = Candidate::host(*addr, Protocol::Udp)
+                .map_err(|error| Error::internal(format!("{addr} is no address for WebRTC: {error}")))?;
+            rtc.add_local_candidate(candidate);
+        }
+        let answer = rtc
+            .sdp_api()
+            .accept_offer(sdp)
+            .map_err(|error| Error::invalid(format!("the SDP offer cannot be answered: {error}")))?;
+        Ok((Self { rtc }, with_wishes(&answer.to_sdp_string())))
+    }
+
+    /// Whether bytes that came from `source` for `local` are for this peer.
+    pub fn accepts(&self, source: SocketAddr, local: SocketAddr, bytes: &[u8], now: Instant) -> bool {
+        input(source, local, bytes, now).is_some_and(|input| self.rtc.accepts(&input))
+    }
+
+    /// Takes bytes. What the peer cannot make sense of ends it.
+    pub fn receive(&mut self, source: SocketAddr, local: SocketAddr, bytes: &[u8], now: Instant) {
+        if let Some(input) = input(source, local, bytes, now)
+            && self.rtc.handle_input(input).is_err()
+        {
+            self.rtc.disconnect();
+        }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, now: Instant) {
+        if self.rtc.handle_input(Input::Timeout(now)).is_err() {
+            self.rtc.disconnect();
+        }
+    }
+
+    /// Says what there is to say, and when it wants [`Peer::advance`]; nothing once it is over.
+    pub fn poll(&mut self, mut say: impl FnMut(Said)) -> Option<Instant> {
+        while self.rtc.is_alive() {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => return Some(at),
+                Ok(Output::Transmit(out)) => say(Said::Transmit(out.destination, out.contents.to_vec())),
+                Ok(Output::Event(Event::MediaData(media))) if media.params.spec().codec.kind() == MediaKind::Audio => {
+                    say(Said::Packet(OpusPacket {
+                        seq: **media.seq_range.start(),
+                        timestamp: media.time.numer(),
+                        arrived: media.network_time,
+                        data: media.data,
+                    }));
+                }
+                Ok(Output::Event(_)) => {}
+                Err(_) => self.rtc.disconnect(),
+            }
+        }
+        None
+    }
+
+    /// Says goodbye; what there is to send for that comes out of [`Peer::poll`].
+    pub fn close(&mut self) {
+        if self.rtc.close().is_err() {
+            self.rtc.disconnect();
+        }
+    }
+}
+
+fn input(source: SocketAddr, destination: SocketAddr, bytes: &[u8], now: Instant) -> Option<Input<'_>> {
+    Some(Input::Receive(now, Receive::new(Protocol::Udp, source, destination, bytes).ok()?))
+}
+
+/// The answer with what is wished of the sender: redundancy first, which Chromium only uses then, and a bit rate worth listening to.
+fn with_wishes(answer: &str) -> String {
+    let type_of = |codec: &str| {
+        answer.lines().find_map(|line| {
+            let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            name.to_ascii_lowercase().starts_with(codec).then_some(number)
+        })
+    };
+    let (opus, red) = (type_of("opus/"), type_of("red/"));
+    let mut out = String::with_capacity(answer.len() + 64);
+    for line in answer.lines() {
+        match (opus, red) {
+            (Some(opus), Some(red)) if line.starts_with("m=audio ") => {
+                out.push_str(&line.replacen(&format!(" {opus} {red}"), &format!(" {red} {opus}"), 1));
+            }
+            _ => out.push_str(line),
+        }
+        if opus.is_some_and(|opus| line.starts_with(&format!("a=fmtp:{opus} "))) {
+            out.push_str(&format!(";maxaveragebitrate={BITRATE}"));
+        }
+        out.push_str("\r\n");
+    }
+    out
+}
+
+/// Why an offer is none that sound comes from, if so.
+pub fn objection(offer: &str) -> Option<&'static str> {
+    // A section is everything from one `m=` to the next; a direction above all of them holds where a section has none.
+    let mut sections = vec![(false, None)];
+    for line in offer.lines().map(str::trim_end) {
+        if let Some(media) = line.strip_prefix("m=") {
+            let session = sections[0].1;
+            sections.push((media.starts_with("audio "), session));
+        }
+        if let (Some(direction), Some(section)) = (line.strip_prefix("a="), sections.last_mut())
+            && matches!(direction, "sendrecv" | "sendonly" | "recvonly" | "inactive")
+        {
+            section.1 = Some(direction.starts_with("send"));
+        }
+    }
+    let audio: Vec<_> = sections[1..].iter().filter(|(is_audio, _)| *is_audio).collect();
+    if audio.is_empty() {
+        return Some("the offer has no audio: offer one audio track, sendonly");
+    }
+    let sends = |(_, sends): &&(bool, Option<bool>)| sends.unwrap_or(true);
+    (!audio.iter().any(sends)).then_some("the offer only wants to receive: this is for publishing")
+}
+
+#[cfg(test)]
+#[path = "peer_tests.rs"]
+mod tests;
