@@ -250,6 +250,7 @@ impl Engine {
         let lane = lanes.remove(at);
         self.shared.recogniser.remove_lane(key);
         drop(lanes);
+        self.shared.whip.forget(key);
         // A pump that has too much to do to be told ends with its entity.
         let _ = lane.commands.send(StreamCommand::Remove);
         self.shared.events.publish(Event::Lane { stream: key.clone(), change: LaneChange::Removed });
