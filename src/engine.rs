@@ -272,6 +272,7 @@ impl Engine {
         self.shared.recogniser.remove_lane(key);
         self.shared.recorder.remove_lane(key.clone());
         drop(lanes);
+        self.shared.whip.forget(key);
         // A pump that has too much to do to be told ends with its entity.
         let _ = lane.commands.send(StreamCommand::Remove);
         self.shared.events.publish(Event::Lane { stream: key.clone(), change: LaneChange::Removed });

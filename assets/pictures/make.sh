@@ -20,7 +20,7 @@ for phone in 0 1 2; do
 done
 
 port=18750
-target/release/seseragi run --headless --port $port --train demo --screenshot "$work/phones.png" --after 34 --exit-after 36 >/dev/null &
+target/release/seseragi run --headless --port $port --train demo --screenshot "$work/phones.png" --after 32 --exit-after 44 >/dev/null &
 program=$!
 until curl -fs "http://127.0.0.1:$port/api/status" >/dev/null; do sleep 0.2; done
 curl -fs -X DELETE "http://127.0.0.1:$port/api/streams/main" >/dev/null

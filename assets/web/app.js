@@ -17,6 +17,8 @@ const WAS_STREAMING = "seseragi.streaming";
 /** Whether recognition was asked for, "yes" or "no": the lane is so whenever it comes back. */
 const IS_RECOGNISED = "seseragi.recognised";
 const TICK_MILLIS = 200;
+/** How often the page asks whether it is being recorded, while it streams. */
+const RECORDING_MILLIS = 2_000;
 const MINUTES_KEPT = 10;
 
 // Who we are: the key is random and stays with this browser; the token came with the address and leaves the address bar at once.
@@ -92,6 +94,7 @@ function gotMicrophone(microphone) {
 /** The lane exists: its name and its recognition are as wished. */
 async function connected() {
   events.kick();
+  askWhetherRecorded();
   const name = $("name").value.trim();
   if (name) await tell("name", { name });
   // A new lane is recognised from its first sound on, unless that was stopped here.
@@ -123,7 +126,6 @@ async function catchUp() {
     const [ours, training] = await Promise.all([get(`/api/streams/${key}`), get("/api/progress")]);
     if (ours) {
       lane = { ...lane, ...picked(ours), words: (ours.tokens ?? []).map((token) => token.token), partial: ours.partial ?? "" };
-      facts.isRecording = Boolean(ours.is_recorded ?? facts.isRecording);
     } else {
       lane = noLane();
     }
@@ -134,14 +136,26 @@ async function catchUp() {
   draw();
 }
 
+/** Whether the host records this lane. */
+async function askWhetherRecorded() {
+  if (!isWanted(state)) return;
+  try {
+    const response = await fetch("/api/status", { headers: headers(), cache: "no-store" });
+    const { recording } = await response.json();
+    facts.isRecording = recording?.state === "recording" && recording.lanes.includes(key);
+  } catch {
+    // Without contact nothing is known that is new.
+  }
+  draw();
+}
+
 const picked = ({ is_recognised = false, is_muted = false, model = null }) => ({ is_recognised, is_muted, model });
 
 /** An event of the server. */
 function heard({ type, payload }) {
   const isOurs = payload.stream === key;
   if (type === "progress") return moved(payload);
-  if (type === "recording") facts.isRecording = payload.is_recording;
-  if (!isOurs) return draw();
+  if (!isOurs) return;
   if (type === "connection") return happened({ type: "server", state: payload.state, reason: payload.reason });
   if (type === "lane") {
     if (payload.change === "removed") {
@@ -263,6 +277,7 @@ addEventListener("pageshow", ({ persisted }) => {
 });
 document.addEventListener("visibilitychange", () => (keepAwake(), document.hidden || events.kick()));
 setInterval(() => happened({ type: "tick" }), TICK_MILLIS);
+setInterval(askWhetherRecorded, RECORDING_MILLIS);
 
 dress();
 document.body.dataset.key = key;

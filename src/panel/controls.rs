@@ -157,6 +157,7 @@ pub fn source_name(source: &str, language: Language) -> String {
         Some(("mic", id)) => id.to_owned(),
         _ if source == "demo" => main(labels::DEMO),
         _ if source == "mic" => main(labels::MICROPHONE),
+        _ if source == "whip" => main(labels::BROWSER),
         _ => source.to_owned(),
     }
 }

@@ -77,7 +77,7 @@ pub fn show(ctx: &Context, state: &mut PanelState, invitation: Option<&str>) {
         .collapsible(false)
         .resizable(false)
         .show(ctx, |ui| {
-            ui.set_width(SIDE + 40.0);
+            ui.set_width(SIDE + 110.0);
             ui.vertical_centered(|ui| match (&state.code, invitation) {
                 (Some(code), Some(url)) => {
                     let (place, response) = ui.allocate_exact_size(vec2(SIDE, SIDE), Sense::hover());

@@ -31,6 +31,8 @@ labels! {
     DEMO: "デモ", "Demo";
     /// A capture device.
     MICROPHONE: "マイク", "Microphone";
+    /// A page that publishes its microphone.
+    BROWSER: "ブラウザ", "Browser";
     /// A sound file.
     FILE: "ファイル", "File";
     /// Hint of the file box.

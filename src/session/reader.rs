@@ -96,7 +96,7 @@ impl SessionFile {
         &self.path
     }
 
-    /// Whether it was closed as it should be. One that was not can be [recovered](super::recover).
+    /// Whether it was closed as it should be. One that was not can be recovered.
     pub fn is_finished(&self) -> bool {
         self.chunks.is_finished
     }
