@@ -9,6 +9,7 @@ mod models;
 mod output;
 mod replay;
 mod run;
+mod sessions;
 mod transcribe;
 
 use std::process::ExitCode;
@@ -94,6 +95,7 @@ const REPLAY_HELP: &str = "\
 Examples:
   seseragi replay walk.mcap
   seseragi replay walk.mcap --at 3600 --speed 2 --source mic     a microphone goes on above it
+  seseragi replay walk.mcap --verify             do the recorded models still hear the same?
   seseragi replay walk.mcap --at 12 --paused --headless --screenshot walk.png --after 3 --exit-after 4
 
 Space plays and pauses, the arrows step, Home and End go to the ends, [ and ] to the previous and next word, label or gap.
@@ -104,6 +106,18 @@ Examples:
   seseragi import dawn.flac --out dawn.mcap --model digits     its words are recognised
   seseragi import left.wav right.wav left.txt --out pair.mcap
   seseragi import wrens.selections.txt --out dawn.mcap     its labels join the session";
+const RECORD_HELP: &str = "\
+Examples:
+  seseragi record --source mic --out walks/
+  seseragi record --source demo --source mic --out walks/ --headless --secs 600
+
+Recording also begins and ends with the key C, and over HTTP. seseragi forget takes a lane out of what was recorded.";
+
+const FORGET_HELP: &str = "\
+Examples:
+  seseragi forget lane-2                       out of every session in the folder of the settings
+  seseragi forget lane-2 --session walks/seseragi-20261125T041000Z-000-1.mcap
+  seseragi forget --session walks/seseragi-20261125T041000Z-000-1.mcap";
 
 /// Listens, shows and learns at once: sound moves across the screen, words appear over it, and a model learns meanwhile.
 #[derive(Debug, Parser)]
@@ -134,15 +148,23 @@ enum Command {
     /// Write down what is said in sound files
     #[command(after_help = TRANSCRIBE_HELP)]
     Transcribe(transcribe::TranscribeArgs),
+    /// Listen and record to session files
+    #[command(after_help = RECORD_HELP)]
+    Record(Box<sessions::RecordArgs>),
+    /// Replay a session: see it, hear it, label it, or verify its words
+    #[command(after_help = REPLAY_HELP)]
+    Replay(Box<replay::ReplayArgs>),
     /// Export a session to WAV, FLAC, PNG, NPY, Audacity, Raven, Praat, WebVTT, CSV, JSON Lines or MP4
     #[command(after_help = EXPORT_HELP)]
     Export(export::ExportArgs),
     /// Make a session of sound files and labels
     #[command(after_help = IMPORT_HELP)]
     Import(export::ImportArgs),
-    /// Replay a session: see it, hear it, label it
-    #[command(after_help = REPLAY_HELP)]
-    Replay(Box<replay::ReplayArgs>),
+    /// Repair session files that were not closed, or are damaged
+    Recover(sessions::RecoverArgs),
+    /// Take a lane, or a whole session, out of what was recorded
+    #[command(after_help = FORGET_HELP)]
+    Forget(sessions::ForgetArgs),
     /// List the models
     Models,
     /// Measure how long sound takes from its capture to the screen
@@ -159,9 +181,12 @@ pub fn main() -> ExitCode {
         Command::Train(args) => learn::train(&args),
         Command::Evaluate(args) => learn::evaluate(&args),
         Command::Transcribe(args) => transcribe::run(&args),
+        Command::Record(args) => sessions::record(*args),
+        Command::Replay(args) => replay::run(*args),
         Command::Export(args) => export::run_export(&args),
         Command::Import(args) => export::run_import(&args),
-        Command::Replay(args) => args.into_options().and_then(app::run).map_err(Stop::from),
+        Command::Recover(args) => sessions::recover(&args),
+        Command::Forget(args) => sessions::forget(&args),
         Command::Models => models::list(),
         Command::Latency(args) => latency::run(&args),
     };
@@ -215,8 +240,18 @@ mod tests {
 
     #[test]
     fn every_example_of_the_help_is_understood() {
-        let helps =
-            [AFTER_HELP, RUN_HELP, TRAIN_HELP, EVALUATE_HELP, TRANSCRIBE_HELP, EXPORT_HELP, REPLAY_HELP, IMPORT_HELP];
+        let helps = [
+            AFTER_HELP,
+            RUN_HELP,
+            RECORD_HELP,
+            REPLAY_HELP,
+            EXPORT_HELP,
+            IMPORT_HELP,
+            FORGET_HELP,
+            TRAIN_HELP,
+            EVALUATE_HELP,
+            TRANSCRIBE_HELP,
+        ];
         let lines = helps.iter().flat_map(|help| help.lines());
         let examples: Vec<_> = lines.filter_map(|line| line.strip_prefix("  seseragi")).collect();
         assert!(examples.len() >= 15, "{examples:?}");

@@ -33,6 +33,8 @@ pub struct Config {
     pub window: WindowConfig,
     /// Hearing a file or the demo.
     pub monitor: MonitorConfig,
+    /// Recording.
+    pub record: RecordConfig,
 }
 
 /// One lane.
@@ -195,6 +197,28 @@ pub struct MonitorConfig {
     pub volume_db: f32,
 }
 
+/// Recording. Nothing is recorded unless it is asked for, here or later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordConfig {
+    /// Whether everything is recorded from the start.
+    pub is_always_on: bool,
+    /// The folder for session files; empty takes `sessions` in the data folder.
+    pub dir: PathBuf,
+    /// How much of the past is held in memory, so that it can be kept afterwards, seconds; 0 holds none.
+    #[serde(deserialize_with = "past_secs")]
+    pub past_secs: u32,
+    /// A file is closed and the next begun after so long.
+    #[serde(deserialize_with = "segment_minutes")]
+    pub segment_minutes: u32,
+    /// Files older than this are deleted, days; 0 keeps them for ever.
+    pub keep_days: u32,
+    /// The oldest files are deleted while all are larger than this, GiB; 0 is no limit.
+    pub keep_gib: u32,
+    /// Lanes that are never recorded.
+    pub excluded: Vec<StreamKey>,
+}
+
 /// A deserializer that refuses what lies outside `$range` and says what is allowed.
 macro_rules! within {
     ($name:ident, $type:ty, $range:expr, $unit:literal) => {
@@ -227,6 +251,8 @@ within!(fps, u32, 1..=240, "frames a second");
 within!(span_secs, f32, 1.0..=600.0, "seconds");
 within!(level_db, f32, -160.0..=20.0, "dBFS");
 within!(volume_db, f32, -60.0..=6.0, "dB");
+within!(past_secs, u32, 0..=600, "seconds");
+within!(segment_minutes, u32, 1..=1_440, "minutes");
 within!(hop, usize, 32..=8_192, "samples");
 
 fn fft_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

@@ -19,12 +19,15 @@ use crate::{
     models::ModelStore,
     monitor::{Monitor, MonitorSlot},
     recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
-    session::replay::{self, ReplayHandle},
+    session::{
+        RecorderHandle, SessionIntent,
+        replay::{self, ReplayHandle},
+    },
     source::{SourceSpec, whip::Whip},
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{
-        MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, checked_name, pump_name,
-        spawn_pump,
+        Listeners, MAX_STREAMS, PumpReport, StreamBatch, StreamCommand, StreamKey, StreamSettings, checked_name,
+        pump_name, spawn_pump,
     },
     task::TaskRegistry,
     train::trainer::{TrainSpec, TrainerHandle, TrainingIntent},
@@ -105,6 +108,7 @@ struct Shared {
     recogniser: RecogniserHandle,
     trainer: TrainerHandle,
     replay: ReplayHandle,
+    recorder: RecorderHandle,
     /// In their order on the screen.
     lanes: RwLock<Vec<Lane>>,
     next_lane: AtomicU64,
@@ -124,9 +128,9 @@ impl Engine {
             crate::recognise::service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
         let (trainer, train_task) =
             crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
-        // Where there is no home there are no sessions to list; one can still be opened by its path.
-        let sessions = crate::config::data_dir().unwrap_or_default().join("sessions");
-        let (replay, replay_task) = replay::spawn(sessions, config.monitor.volume_db, events.clone(), &links, &tasks)?;
+        let (replay, replay_task) =
+            replay::spawn(replay::sessions_dir(&config), config.monitor.volume_db, events.clone(), &links, &tasks)?;
+        let recorder = crate::session::spawn(&config, events.clone(), &links, &tasks)?;
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, ARRIVALS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
         let shared = Shared {
@@ -141,6 +145,7 @@ impl Engine {
             recogniser,
             trainer,
             replay,
+            recorder,
             lanes: RwLock::default(),
             next_lane: AtomicU64::new(1),
             arrivals,
@@ -197,6 +202,20 @@ impl Engine {
         &self.shared.replay
     }
 
+    /// The recorder.
+    pub fn recorder(&self) -> &RecorderHandle {
+        &self.shared.recorder
+    }
+
+    /// Asks something of the recorder.
+    pub fn command_session(&self, intent: SessionIntent) -> Result<()> {
+        if let SessionIntent::Start { lanes } = &intent {
+            let known = self.lanes();
+            lanes.iter().try_for_each(|key| position(&known, key).map(drop))?;
+        }
+        self.shared.recorder.command(intent)
+    }
+
     /// The pages that publish sound.
     pub fn whip(&self) -> &Whip {
         &self.shared.whip
@@ -237,9 +256,12 @@ impl Engine {
         let (task, batches, pump) = spawn_pump(
             settings,
             orders,
-            shared.recogniser.sound(),
+            Listeners {
+                recogniser: shared.recogniser.sound(),
+                recorder: &shared.recorder,
+                monitor: shared.monitor.take(),
+            },
             shared.events.clone(),
-            shared.monitor.take(),
             &shared.links,
             &shared.tasks,
             shared.whip.clone(),
@@ -263,7 +285,9 @@ impl Engine {
         let at = position(&lanes, key)?;
         let lane = lanes.remove(at);
         self.shared.recogniser.remove_lane(key);
+        self.shared.recorder.remove_lane(key.clone());
         drop(lanes);
+        self.shared.whip.forget(key);
         // A pump that has too much to do to be told ends with its entity.
         let _ = lane.commands.send(StreamCommand::Remove);
         self.shared.events.publish(Event::Lane { stream: key.clone(), change: LaneChange::Removed });
@@ -352,6 +376,7 @@ impl Engine {
             realtime_running: streams.iter().any(StreamStatus::is_running),
             streams,
             training: TrainingStatus::of(&progress),
+            recording: (*shared.recorder.report().load()).clone(),
             frames: *shared.frames.load(),
             tasks: shared.tasks.status(),
             links: shared.links.status(),

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use crate::{
     Text,
-    recognise::transcript::Segment,
+    recognise::transcript::{Segment, Token},
+    session::records::RecognitionRecord,
     stream::{ConnectionState, Gap, StreamKey},
     train::progress::Progress,
 };
@@ -58,6 +59,9 @@ pub enum Event {
         is_running: bool,
         /// The model's name.
         model: Option<Text>,
+        /// What was done, and at which sample; for recordings, not on the wire.
+        #[serde(skip)]
+        heard: RecognitionRecord,
     },
     /// Words being heard; may still change.
     Partial {
@@ -65,6 +69,12 @@ pub enum Event {
         stream: StreamKey,
         /// The words.
         text: String,
+        /// The words with times and scores; for recordings, not on the wire.
+        #[serde(skip)]
+        tokens: Vec<Token>,
+        /// Behind the sound that the recogniser had heard; for recordings, not on the wire.
+        #[serde(skip)]
+        heard_samples: u64,
     },
     /// Words heard; will not change.
     Final {
@@ -72,6 +82,9 @@ pub enum Event {
         stream: StreamKey,
         /// The words with times and scores.
         segment: Segment,
+        /// Behind the sound that the recogniser had heard; for recordings, not on the wire.
+        #[serde(skip)]
+        heard_samples: u64,
     },
     /// The training moved.
     Progress(Progress),
@@ -229,7 +242,12 @@ mod tests {
     #[test]
     fn no_crowd_of_partials_pushes_a_final_out() {
         let hub = EventHub::default();
-        let partial = || Event::Partial { stream: "main".parse().unwrap(), text: "a".into() };
+        let partial = || Event::Partial {
+            stream: "main".parse().unwrap(),
+            text: "a".into(),
+            tokens: Vec::new(),
+            heard_samples: 0,
+        };
         hub.publish(failure(1));
         (0..EventHub::CAPACITY).for_each(|_| hub.publish(partial()));
         hub.publish(failure(2));

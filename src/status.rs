@@ -7,6 +7,7 @@ use crate::{
     Text,
     link::LinkStatus,
     recognise::{service::LaneReport, transcript::Token},
+    session::RecordingReport,
     source::PacketCounts,
     stream::{ConnectionState, Gap, PumpReport, StreamKey, Transition},
     task::TaskStatus,
@@ -31,6 +32,8 @@ pub struct Status {
     pub streams: Vec<StreamStatus>,
     /// The training run, while there is or was one.
     pub training: Option<TrainingStatus>,
+    /// How recording stands.
+    pub recording: RecordingReport,
     /// What is drawn.
     pub frames: FrameStatus,
     /// Long jobs.

@@ -30,6 +30,8 @@ pub enum Pool {
     Train,
     /// The replay of sessions: it reads files.
     Replay,
+    /// The recorder: the one job that waits for a disk.
+    Record,
 }
 
 /// The pool of that name, started when it is first asked for.
@@ -38,12 +40,14 @@ pub fn pool(pool: Pool) -> &'static TaskPool {
     static RECOGNISE: OnceLock<TaskPool> = OnceLock::new();
     static TRAIN: OnceLock<TaskPool> = OnceLock::new();
     static REPLAY: OnceLock<TaskPool> = OnceLock::new();
+    static RECORD: OnceLock<TaskPool> = OnceLock::new();
     start_timers();
     let build = |name: &str| TaskPoolBuilder::new().num_threads(1).thread_name(name.to_owned());
     match pool {
         Pool::Stream => STREAM.get_or_init(|| build("stream").build()),
         Pool::Replay => REPLAY.get_or_init(|| build("replay").build()),
         Pool::Recognise => RECOGNISE.get_or_init(|| build("recognise").build()),
+        Pool::Record => RECORD.get_or_init(|| build("record").build()),
         Pool::Train => TRAIN.get_or_init(|| build("train").on_thread_spawn(nice_this_thread).build()),
     }
 }

@@ -69,6 +69,7 @@ impl Rig {
         let outputs = PumpOutputs {
             batches: sender,
             sound: recogniser,
+            recorder: None,
             report: report.clone(),
             events: EventHub::default(),
             monitor: None,

@@ -58,6 +58,7 @@ pub fn core_plugin(app: &mut App, engine: Engine, tasks: EngineTasks) {
         crate::train::mirror::plugin,
         crate::monitor::mirror::plugin,
         crate::session::replay::mirror::plugin,
+        crate::session::mirror::plugin,
     ));
     app.add_systems(PreUpdate, (receive_status, receive_failures).in_set(ReceiveSystems));
     stream::connect(app, engine, tasks);

@@ -87,6 +87,7 @@ pub fn run(options: RunOptions) -> Result<()> {
     for command in options.replay.clone() {
         engine.replay().command(command)?;
     }
+    let recorder = engine.recorder().clone();
     if let Some(server) = &server {
         // Whoever closed the standard output does not want to know.
         let _ = write!(std::io::stdout(), "{}", welcome(&server.info().load(), options.is_headless));
@@ -105,6 +106,7 @@ pub fn run(options: RunOptions) -> Result<()> {
     }
     app.add_systems(Last, (exit_when_told, write_last_status).chain());
     let exit = app.run();
+    recorder.finish();
     drop(server);
     match exit {
         AppExit::Success => Ok(()),
@@ -226,8 +228,15 @@ fn write_last_status(mut exits: MessageReader<AppExit>, file: Option<ResMut<Stat
     }
 }
 
-fn exit_when_told(time: Res<Time<Real>>, at: Option<Res<ExitAt>>, mut exit: MessageWriter<AppExit>) {
+fn exit_when_told(
+    time: Res<Time<Real>>,
+    at: Option<Res<ExitAt>>,
+    engine: Res<Engine>,
+    mut exit: MessageWriter<AppExit>,
+) {
     if IS_STOPPED.load(Relaxed) || at.is_some_and(|at| time.elapsed() >= at.0) {
+        // While the recogniser still runs, so that what it says of the last words is recorded too.
+        engine.recorder().finish();
         exit.write(AppExit::Success);
     }
 }

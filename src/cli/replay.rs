@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{args::secs, run::RunArgs};
+use super::{args::secs, output::Stop, run::RunArgs, sessions};
 use crate::{
     Result,
-    app::RunOptions,
+    app::{self, RunOptions},
     session::{SessionFile, replay::ReplayCommand},
 };
 
@@ -17,6 +17,10 @@ pub(super) struct ReplayArgs {
     /// The session
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Show nothing: hear the recorded sound with the recorded models as fast as they take it, and tell whether the words and their
+    /// times are the same
+    #[arg(long, conflicts_with_all = ["at", "speed", "paused", "mute", "span", "headless", "screenshot"])]
+    verify: bool,
     /// Begin at this place, seconds of the session
     #[arg(long, value_name = "SECS", value_parser = secs, default_value = "0")]
     at: Duration,
@@ -36,9 +40,17 @@ pub(super) struct ReplayArgs {
     run: RunArgs,
 }
 
+/// Replays the session, or verifies it.
+pub(super) fn run(args: ReplayArgs) -> Result<(), Stop> {
+    if args.verify {
+        return sessions::verify(&args.file);
+    }
+    Ok(app::run(args.into_options()?)?)
+}
+
 impl ReplayArgs {
     /// The settings with these flags over them. Without a `--source` no stream is opened beside the session.
-    pub fn into_options(self) -> Result<RunOptions> {
+    fn into_options(self) -> Result<RunOptions> {
         // What cannot be opened is told here, before a window comes up.
         SessionFile::open(&self.file)?;
         let has_source = self.run.has_source();

@@ -8,7 +8,7 @@ use bevy_egui::egui::{
 use super::{
     format,
     labels::{self, Label},
-    layout,
+    layout, recording,
     state::{Intent, LaneView, MonitorIntent, MonitorMirror, PanelState, Scene},
     widgets::{self, Weight, size},
 };
@@ -68,6 +68,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             if lanes.clicked() {
                 state.shows_lanes = !state.shows_lanes;
             }
+            recording::button(ui, language, scene, intents);
             if live(ui, language, is_live).clicked() && !is_live {
                 intents.push(Intent::GoLive);
             }

@@ -5,13 +5,14 @@ use bevy_egui::egui::{Align, Align2, Context, Event, FocusDirection, Key, Modifi
 use super::{
     controls::command,
     labels::{self, Label},
-    layout,
+    layout, recording,
     state::{Intent, LaneView, MonitorIntent, PanelState, Scene, WindowIntent},
     training, widgets,
     widgets::size,
 };
 use crate::{
     draw::theme,
+    session::SessionIntent,
     stream::StreamCommand,
     train::{progress::Phase, trainer::TrainingIntent},
 };
@@ -33,15 +34,19 @@ enum Deed {
     Pause,
     Refresh,
     Sessions,
+    Record,
+    Keep,
 }
 
 /// All keys but the digits, which choose a stream, and the ones of the picture; with the names people see on them.
-const KEYS: [(Deed, &[Key], &str, Label); 14] = [
+const KEYS: [(Deed, &[Key], &str, Label); 16] = [
     (Deed::Open, &[Key::O], "O", labels::KEY_OPEN),
     (Deed::Recognise, &[Key::R], "R", labels::KEY_RECOGNITION),
     (Deed::Listen, &[Key::M], "M", labels::KEY_LISTEN),
     (Deed::Train, &[Key::T], "T", labels::KEY_TRAINING),
     (Deed::Pause, &[Key::P], "P", labels::KEY_PAUSE),
+    (Deed::Record, &[Key::C], "C", labels::KEY_RECORD),
+    (Deed::Keep, &[Key::K], "K", labels::KEY_KEEP),
     (Deed::Refresh, &[Key::F5], "F5", labels::KEY_REFRESH),
     (Deed::Panels, &[Key::Tab], "Tab", labels::KEY_PANELS),
     (Deed::Lanes, &[Key::F2], "F2", labels::KEY_LANES),
@@ -84,6 +89,8 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
             Deed::Fullscreen => intents.push(Intent::Window(WindowIntent::ToggleFullscreen)),
             Deed::Refresh => refreshes = true,
             Deed::Sessions => state.shows_sessions = !state.shows_sessions,
+            Deed::Record => intents.push(Intent::Session(recording::toggle(scene))),
+            Deed::Keep => intents.push(Intent::Session(SessionIntent::Keep)),
             Deed::Listen => {
                 if let (Some(monitor), Some(lane)) = (scene.monitor, lane)
                     && !lane.source.starts_with("mic")

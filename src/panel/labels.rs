@@ -49,6 +49,16 @@ labels! {
     STOP_RECOGNITION: "停止", "Stop";
     /// Hearing a file or the demo.
     LISTEN: "試聴", "Listen";
+    /// Begins recording.
+    RECORD: "録音", "Record";
+    /// Recording is on.
+    RECORDING: "録音中", "REC";
+    /// Recording failed.
+    NOT_RECORDING: "録音失敗", "Failed";
+    /// What the key of recording does.
+    KEY_RECORD: "録音の開始・終了", "Start or stop recording";
+    /// What the key of keeping does.
+    KEY_KEEP: "直前の1分を保存", "Keep the last minute";
     /// The picture shows the present.
     LIVE: "ライブ", "Live";
     /// The picture shows the past.
@@ -163,8 +173,6 @@ labels! {
     LABEL_HINT: "ラベルの名前", "text of the label";
     /// Keeps it.
     KEEP: "保存", "Keep";
-    /// Removes it.
-    DELETE: "削除", "Delete";
     /// The longest key.
     SPACE: "スペース", "Space";
     /// What the keys do.

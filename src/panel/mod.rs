@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod layout;
 pub mod models;
 pub mod recognition;
+pub mod recording;
 pub mod replay;
 pub mod state;
 pub mod status;
@@ -45,7 +46,10 @@ use crate::{
         service::{ModelIntent, ModelOffer},
     },
     server::ServerInfo,
-    session::replay::{ReplayIntent, mirror::ReplayMirror},
+    session::{
+        SessionIntent,
+        replay::{ReplayIntent, mirror::ReplayMirror},
+    },
     stream::{IntentSystems, StreamIntent, StreamView, StreamViewItem},
     train::{
         mirror::{LossPoints, RunProgress},
@@ -77,6 +81,7 @@ struct Intents<'w> {
     monitor: MessageWriter<'w, MonitorIntent>,
     replay: MessageWriter<'w, ReplayIntent>,
     window: MessageWriter<'w, WindowIntent>,
+    session: MessageWriter<'w, SessionIntent>,
 }
 
 impl Intents<'_> {
@@ -89,6 +94,7 @@ impl Intents<'_> {
             Intent::Window(intent) => drop(self.window.write(intent)),
             Intent::Replay(command) => drop(self.replay.write(ReplayIntent(command))),
             Intent::Deselect => view.selection = None,
+            Intent::Session(intent) => drop(self.session.write(intent)),
             Intent::GoLive => view.go_live(),
         }
     }
@@ -154,6 +160,9 @@ fn draw_panels(
     let whole = UiBuilder::new().layer_id(LayerId::background()).max_rect(context.viewport_rect());
     let mut ui = Ui::new(context.clone(), Id::new("panels"), whole);
     let mut asked = Vec::new();
+    if !state.is_shown {
+        recording::badge(context, &scene);
+    }
     area.rect = Some(layout::show(&mut ui, &mut state, &scene, &mut asked));
     for intent in asked {
         intents.write(intent, &mut view);

@@ -301,7 +301,7 @@ pub fn show_selection(ctx: &Context, state: &mut PanelState, scene: &Scene, inte
                     lets_go = true;
                 }
                 if let Some(id) = selection.label
-                    && widgets::button(ui, labels::DELETE, language, Weight::Ending, 60.0).clicked()
+                    && widgets::button(ui, labels::REMOVE, language, Weight::Ending, 60.0).clicked()
                 {
                     ask(intents, ReplayCommand::Label(Edit::Remove(id)));
                     lets_go = true;

@@ -11,7 +11,10 @@ use crate::{
         service::{ModelIntent, ModelOffer},
         transcript::Transcript,
     },
-    session::replay::{ReplayCommand, ReplayReport},
+    session::{
+        SessionIntent,
+        replay::{ReplayCommand, ReplayReport},
+    },
     status::Status,
     stream::{ConnectionState, StreamIntent, StreamKey},
     train::{
@@ -159,6 +162,8 @@ pub enum Intent {
     Replay(ReplayCommand),
     /// Let go of the box that was drawn over a replay.
     Deselect,
+    /// Of the recorder.
+    Session(SessionIntent),
     /// Show the present again.
     GoLive,
 }

@@ -141,6 +141,11 @@ impl Lanes {
         self.lanes.get(lane).map(Online::transcript)
     }
 
+    /// Behind the newest sample that a lane has heard; 0 for one that is not open.
+    pub fn heard_samples(&self, lane: &StreamKey) -> u64 {
+        self.lanes.get(lane).map_or(0, Online::heard_samples)
+    }
+
     /// Whether a lane is being recognised; false for one that is not open.
     pub fn is_running(&self, lane: &StreamKey) -> bool {
         self.lanes.get(lane).is_some_and(Online::is_running)

@@ -82,6 +82,11 @@ impl Online {
         self.is_running
     }
 
+    /// Behind the newest sample heard.
+    pub fn heard_samples(&self) -> u64 {
+        self.sound.end()
+    }
+
     /// What was heard so far.
     pub fn transcript(&self) -> &Transcript {
         &self.transcript

@@ -14,7 +14,7 @@ use bevy::{
 use super::{
     lanes::{LaneMessage, LaneMessageKind, LaneOutput, Lanes},
     pool::ComputePool,
-    transcript::Transcript,
+    transcript::{Hypothesis, Transcript},
 };
 use crate::{
     Error, Result, Text,
@@ -22,6 +22,7 @@ use crate::{
     event::{Event, EventHub},
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
     models::ModelStore,
+    session::records::{ModelRecord, RecognitionChange, RecognitionRecord},
     stream::{MAX_STREAMS, StreamKey},
     task::{Job, Next, Pool, TaskRegistry},
 };
@@ -261,8 +262,8 @@ impl Service {
 
     fn accept(&mut self, message: LaneMessage) {
         let lane = message.lane.clone();
-        let is_switch = !matches!(message.kind, LaneMessageKind::Sound { .. });
-        let before = self.stand(&lane);
+        let change = change_of(&message.kind);
+        let is_switch = change.is_some();
         let mut said = Vec::new();
         let result = self.pool.install(|| self.lanes.accept(message, &mut said));
         if let Err(error) = result {
@@ -270,8 +271,15 @@ impl Service {
             self.handle.events.publish(Event::Failure { owner, message: error.message });
         }
         let (is_running, model) = self.stand(&lane);
-        if before != (is_running, model.clone()) {
-            self.handle.events.publish(Event::Recognition { stream: lane.clone(), is_running, model: model.clone() });
+        let heard_samples = self.lanes.heard_samples(&lane);
+        if let Some(change) = change {
+            let weights = self.lanes.model(&lane).map(|model| ModelRecord {
+                name: model.card().name.as_str().into(),
+                weights_blake3: model.card().weights_blake3.as_str().into(),
+            });
+            let heard = RecognitionRecord { heard_samples, change, is_running, model: weights };
+            let (stream, model) = (lane.clone(), model.clone());
+            self.handle.events.publish(Event::Recognition { stream, is_running, model, heard });
         }
         if !is_switch && said.is_empty() {
             return;
@@ -282,8 +290,10 @@ impl Service {
         }
         for output in said {
             self.handle.events.publish(match output {
-                LaneOutput::Partial { lane, hypothesis } => Event::Partial { stream: lane, text: hypothesis.text },
-                LaneOutput::Final { lane, segment } => Event::Final { stream: lane, segment },
+                LaneOutput::Partial { lane, hypothesis: Hypothesis { text, tokens } } => {
+                    Event::Partial { stream: lane, text, tokens, heard_samples }
+                }
+                LaneOutput::Final { lane, segment } => Event::Final { stream: lane, segment, heard_samples },
             });
         }
     }
@@ -292,6 +302,18 @@ impl Service {
         let model = self.lanes.model(lane).map(|model| Text::from(model.card().name.as_str()));
         (self.lanes.is_running(lane), model)
     }
+}
+
+/// What a message does to recognition, other than to be heard.
+fn change_of(kind: &LaneMessageKind) -> Option<RecognitionChange> {
+    Some(match kind {
+        LaneMessageKind::Sound { .. } => return None,
+        LaneMessageKind::Opened { .. } | LaneMessageKind::Closed => RecognitionChange::Reset,
+        LaneMessageKind::Start { at_sample } => RecognitionChange::Started { at_sample: *at_sample },
+        LaneMessageKind::Stop => RecognitionChange::Stopped,
+        LaneMessageKind::Flush => RecognitionChange::Flushed,
+        LaneMessageKind::Swap(_) => RecognitionChange::Swapped,
+    })
 }
 
 impl Job for Service {

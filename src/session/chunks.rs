@@ -11,7 +11,7 @@ use std::{
 
 use mcap::{
     MAGIC,
-    read::{ChunkReader, LinearReader, parse_record},
+    read::{LinearReader, parse_record},
     records::{ChunkHeader, Record, op},
 };
 
@@ -120,6 +120,20 @@ impl Chunks {
             chunks.scan().map_err(io)?;
         }
         Ok(chunks)
+    }
+
+    /// Whether a file ends with the magic of a finished one.
+    pub fn has_end(path: &Path) -> Result<bool> {
+        let io = |error| Error::io(format_args!("cannot read {}", path.display()), &error);
+        let mut file = File::open(path).map_err(io)?;
+        let len = file.metadata().map_err(io)?.len();
+        let mut end = [0; MAGIC.len()];
+        if len < 2 * end.len() as u64 {
+            return Ok(false);
+        }
+        file.seek(SeekFrom::End(-(end.len() as i64))).map_err(io)?;
+        file.read_exact(&mut end).map_err(io)?;
+        Ok(end == *MAGIC)
     }
 
     /// What could not be read so far, in order.
@@ -253,15 +267,10 @@ impl Chunks {
             }
             at = end;
         }
-        if !self.is_whole_to(at) {
+        if at != self.len && at + RECORD_HEAD > self.len {
             self.note(at, self.len - at, "the file ends in the middle of a record".into());
         }
         Ok(())
-    }
-
-    /// Whether the scan ended where the data end.
-    fn is_whole_to(&self, at: u64) -> bool {
-        at == self.len || at + RECORD_HEAD <= self.len
     }
 
     fn skip_damage(&mut self, at: u64) -> std::io::Result<u64> {
@@ -362,13 +371,23 @@ fn unpack(bytes: &[u8], mut each: impl FnMut(Record<'_>)) -> Result<(), String> 
         Ok(_) => return Err("the chunk's head is damaged".into()),
         Err(error) => return Err(format!("the chunk is damaged: {error}")),
     };
-    let ChunkHeader { uncompressed_size, uncompressed_crc, .. } = header;
-    if uncompressed_size > LONGEST_RECORD || uncompressed_crc == 0 && uncompressed_size > 0 {
+    let ChunkHeader { uncompressed_size, uncompressed_crc, compression, .. } = header;
+    if uncompressed_size > LONGEST_RECORD {
         return Err("the chunk's head is damaged".into());
     }
-    let reader = ChunkReader::new(header, &data).map_err(|error| format!("the chunk is damaged: {error}"))?;
-    for record in reader {
-        each(record.map_err(|error| format!("the chunk is damaged: {error}"))?);
+    // Checked before it is taken apart: a damaged length inside would ask for any amount of memory.
+    let records = match compression.as_str() {
+        "" => data,
+        "zstd" => zstd::bulk::decompress(&data, uncompressed_size as usize)
+            .map_err(|error| format!("the chunk is damaged: {error}"))?
+            .into(),
+        other => return Err(format!("the chunk is compressed with {other}, which is not read here")),
+    };
+    if records.len() as u64 != uncompressed_size || crc32fast::hash(&records) != uncompressed_crc {
+        return Err("the chunk is damaged: its CRC is wrong".into());
+    }
+    for record in LinearReader::sans_magic(&records) {
+        each(record.map_err(|error| format!("the chunk cannot be taken apart: {error}"))?);
     }
     Ok(())
 }

@@ -9,22 +9,39 @@ pub mod annotate;
 mod chunks;
 mod clock;
 pub mod dataset;
+mod disk;
 pub mod export;
+mod handle;
 mod import;
 mod levels;
+pub(crate) mod mirror;
 pub mod pyramid;
 mod reader;
+pub mod recorder;
 pub mod records;
 pub mod replay;
+mod rewrite;
 pub mod schema;
+mod track;
+mod verify;
 mod writer;
 
 pub use chunks::Damage;
 pub use clock::SessionClock;
+pub use disk::{Retention, Storage, session_name, sessions_in};
+pub(crate) use handle::spawn;
+pub use handle::{RecorderHandle, RecorderMessage, RecordingReport, RecordingState, SessionIntent};
 pub use import::{Imported, import};
 pub use levels::{Overview, level_for};
 pub use reader::{ALL, LaneInfo, SessionFile};
+pub use rewrite::{Recovered, forget, recover, recover_all};
+pub use verify::{Verified, verify};
 pub use writer::SessionWriter;
+
+/// What files say of who wrote them.
+pub fn program_name() -> String {
+    format!("seseragi {}", env!("CARGO_PKG_VERSION"))
+}
 
 #[cfg(test)]
 mod tests;

@@ -96,7 +96,7 @@ impl SessionFile {
         &self.path
     }
 
-    /// Whether it was closed as it should be. One that was not can be [recovered](super::recover).
+    /// Whether it was closed as it should be. One that was not can be recovered.
     pub fn is_finished(&self) -> bool {
         self.chunks.is_finished
     }
@@ -263,6 +263,24 @@ impl SessionFile {
             }
         }
         Ok(())
+    }
+
+    /// Whose channel it is and what it carries; `None` for one that is not ours.
+    pub(super) fn channel(&self, id: u16) -> Option<(Option<usize>, Content)> {
+        self.channels.iter().find(|(_, channel)| **channel == id).map(|(key, _)| *key)
+    }
+
+    /// The sample of a lane at a time in the file.
+    pub(super) fn sample_of(&self, lane: usize, unix_nanos: u64) -> Result<u64> {
+        Ok(sample_at(&self.info(lane)?.record, unix_nanos))
+    }
+
+    /// Whether a file lacks its end. Only the end is looked at.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_unfinished(path: &Path) -> Result<bool> {
+        Chunks::has_end(path).map(|has_end| !has_end)
     }
 
     /// What a lane is.

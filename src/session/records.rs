@@ -10,6 +10,7 @@ use crate::{
     dsp::stft::StftConfig,
     recognise::transcript::{Segment, Token},
     stream::{ConnectionState, StreamKey},
+    train::progress::Progress,
 };
 
 /// The version of the records that this release writes.
@@ -161,6 +162,21 @@ pub struct TrainingRecord {
     pub learning_rate: f64,
     /// Share of the validation clips read right, 0 to 1, after the newest epoch.
     pub validation_accuracy: Option<f64>,
+}
+
+impl From<&Progress> for TrainingRecord {
+    fn from(progress: &Progress) -> Self {
+        let phase = serde_json::to_value(progress.phase).ok();
+        Self {
+            run: progress.run.clone(),
+            phase: phase.as_ref().and_then(|phase| phase.as_str()).unwrap_or("unknown").into(),
+            step: progress.step,
+            steps: progress.steps,
+            loss: progress.loss,
+            learning_rate: progress.learning_rate,
+            validation_accuracy: progress.validation_accuracy,
+        }
+    }
 }
 
 /// The program that wrote the file.

@@ -202,11 +202,13 @@ fn a_flipped_byte_costs_its_chunk_at_most_and_is_named() {
         let damage = file.check();
         for lane in 0..file.lanes().len() {
             let samples = read(&file, lane);
-            let lost =
-                samples.iter().zip(sound(0..samples.len() as u64)).filter(|(a, b)| **a != *b && **a != 0).count();
+            let range = file.lanes()[lane].range();
+            let shift = if file.lanes()[lane].record.key.as_str() == "b" { 37 } else { 0 };
+            let true_sound = sound(range.start - shift..range.end - shift);
+            let lost = samples.iter().zip(&true_sound).filter(|(a, b)| a != b && **a != 0).count();
             assert_eq!(lost, 0, "a damaged sample was handed out (byte {at})");
             let total = 6 * RATE as usize;
-            let right = samples.iter().zip(sound(0..total as u64)).filter(|(a, b)| **a == *b).count();
+            let right = samples.iter().zip(&true_sound).filter(|(a, b)| a == b).count();
             assert!(right >= total - RATE as usize - RATE as usize / 5, "{right} of {total} (byte {at}): {damage:?}");
         }
         let unnamed = damage.is_empty() && file.faults().is_empty();

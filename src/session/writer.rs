@@ -181,6 +181,15 @@ impl SessionWriter {
         Ok(())
     }
 
+    /// Adds a message as it stood in another file: of the lane, or of the session.
+    pub(super) fn raw(&mut self, lane: Option<usize>, content: Content, unix_nanos: u64, data: Vec<u8>) -> Result<()> {
+        let channels = lane.map_or(&self.session, |lane| &self.lanes[lane].channels);
+        if let Some(&channel) = channels.get(&content) {
+            self.records.push(Waiting { channel, log_time: unix_nanos, data });
+        }
+        Ok(())
+    }
+
     /// Closes the chunks: what was added before is in the bytes now, but for sound that fills no message yet.
     pub fn cut(&mut self) -> Result<()> {
         self.mcap.flush().map_err(broken)?;

@@ -11,6 +11,7 @@ use std::{
     fmt,
     path::PathBuf,
     str::FromStr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -95,6 +96,10 @@ pub enum SourceState {
 pub trait Source: Send {
     /// Moves what has arrived since the last poll into `intake`, in order. Never blocks; neither does dropping it.
     fn poll(&mut self, now: Instant, intake: &mut Intake) -> SourceState;
+
+    /// Moves the compressed packets that came over the network since the last call into `packets`, for the recording. A source
+    /// whose sound does not come in packets has none.
+    fn take_packets(&mut self, _packets: &mut Vec<Arc<[u8]>>) {}
 
     /// What the device says of its own delay between the sound and its samples, which comes on top of the capture times.
     fn latency(&self) -> Option<Duration> {

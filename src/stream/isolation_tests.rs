@@ -133,7 +133,14 @@ fn play(draws: usize, app_every: u32, add_drawing: impl Fn(&mut App)) -> Log {
     let settings = StreamSettings::new(&config, "test".parse().unwrap(), "file:script".parse().unwrap(), 0.0, started);
     let idle = PumpReport { connection: Connection::idle(0.0), ..PumpReport::new(&settings) };
     let (report, events) = (Latest::new(idle), EventHub::default());
-    let out = PumpOutputs { batches: batches_in, sound, report: report.clone(), events: events.clone(), monitor: None };
+    let out = PumpOutputs {
+        batches: batches_in,
+        sound,
+        report: report.clone(),
+        events: events.clone(),
+        recorder: None,
+        monitor: None,
+    };
     let opener_turn = turn.clone();
     let opener: Opener = Box::new(move |_, _| match is_there(*opener_turn.lock().unwrap()) {
         true => Ok(Box::new(Scripted(opener_turn.clone()))),

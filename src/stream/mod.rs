@@ -36,6 +36,7 @@ use crate::{
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
     monitor::MonitorLease,
     recognise::lanes::LaneMessage,
+    session::RecorderHandle,
     source::{self, SourceSpec, whip::Whip},
     task::{Pool, TaskRegistry},
 };
@@ -51,14 +52,22 @@ pub(crate) fn pump_name(key: &StreamKey) -> String {
     format!("{key}: pump")
 }
 
-#[allow(clippy::too_many_arguments)]
+/// Who hears a stream.
+pub(crate) struct Listeners<'a> {
+    /// The recogniser's link.
+    pub recogniser: LinkSender<LaneMessage>,
+    /// The recorder.
+    pub recorder: &'a RecorderHandle,
+    /// The loudspeaker, for one of the streams.
+    pub monitor: Option<MonitorLease>,
+}
+
 /// Starts the pump of a new stream. What comes back: its task, the batches for the screen, and how it stands.
 pub(crate) fn spawn_pump(
     settings: StreamSettings,
     orders: LinkReceiver<StreamCommand>,
-    sound: LinkSender<LaneMessage>,
+    listeners: Listeners,
     events: EventHub,
-    monitor: Option<MonitorLease>,
     links: &LinkRegistry,
     tasks: &TaskRegistry,
     whip: Whip,
@@ -66,7 +75,10 @@ pub(crate) fn spawn_pump(
     let name = pump_name(&settings.key);
     let (batches, receiver) = links.bounded(format!("{}: columns", settings.key), Kind::Recent, BATCHES);
     let report = Latest::new(PumpReport::new(&settings));
-    let outputs = PumpOutputs { batches, sound, report: report.clone(), events, monitor };
+    let Listeners { recogniser: sound, recorder, monitor } = listeners;
+    recorder.add_lane(settings.key.clone(), settings.sample_rate_hz, settings.stft, report.clone());
+    let recorder = Some(recorder.link());
+    let outputs = PumpOutputs { batches, sound, recorder, report: report.clone(), events, monitor };
     let key = settings.key.clone();
     let opener: Opener = Box::new(move |spec, now| match spec {
         SourceSpec::Whip => Ok(Box::new(whip.source(&key, now)?)),

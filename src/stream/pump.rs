@@ -1,6 +1,7 @@
 //! The pump: fills one stream, whatever happens to its source. It owns the connection's state machine, the clock and the gaps.
 
 use std::{
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,6 +18,7 @@ use crate::{
     event::Event,
     link::LinkReceiver,
     recognise::lanes::{LaneMessage, LaneMessageKind},
+    session::RecorderMessage,
     source::{Delivery, Format, Intake, PacketCounts, Source, SourceState},
     task::{Job, Next},
 };
@@ -71,6 +73,10 @@ pub struct Pump {
     packets: Option<PacketCounts>,
     fresh: Vec<i16>,
     unsent: Vec<i16>,
+    /// How much of the end of `unsent` the recorder has not been told yet.
+    unrecorded: usize,
+    /// When the newest sample was captured, if it was.
+    newest_captured: Option<Instant>,
     failure: Option<Error>,
 }
 
@@ -110,6 +116,8 @@ impl Pump {
             packets: None,
             fresh: Vec::new(),
             unsent: Vec::new(),
+            unrecorded: 0,
+            newest_captured: None,
             failure: None,
         })
     }
@@ -147,12 +155,14 @@ impl Pump {
     /// Whether the source has more to give at once.
     fn poll_source(&mut self, now: Instant) -> bool {
         let Some(source) = &mut self.source else { return false };
-        if self.settings.source.is_as_fast_as_possible() && self.out.sound.len() > self.out.sound.capacity() / 2 {
-            // Nobody hears this live: it waits for the recogniser, and so loses nothing.
+        let is_behind = self.out.sound.len() > self.out.sound.capacity() / 2
+            || self.out.recorder.as_ref().is_some_and(|recorder| recorder.len() > recorder.capacity() / 2);
+        if self.settings.source.is_as_fast_as_possible() && is_behind {
+            // Nobody hears this live: it waits for the recogniser and the recorder, and so loses nothing.
             self.last_delivery = now;
             return false;
         }
-        let mut intake = std::mem::take(&mut self.intake);
+        let mut intake = mem::take(&mut self.intake);
         intake.clear();
         let state = source.poll(now, &mut intake);
         for delivery in intake.deliveries() {
@@ -161,6 +171,7 @@ impl Pump {
                 Delivery::Gap { frames, cause } => self.take_gap(frames, cause),
             }
         }
+        self.take_packets();
         let had_sound = !intake.is_empty();
         self.intake = intake;
         match state {
@@ -236,6 +247,10 @@ impl Pump {
             monitor.push(&self.fresh);
         }
         self.analysis.push(&self.fresh, captured);
+        if !self.fresh.is_empty() {
+            self.newest_captured = captured;
+        }
+        self.unrecorded += self.fresh.len();
         self.unsent.append(&mut self.fresh);
     }
 
@@ -252,6 +267,8 @@ impl Pump {
             let block = &zeros[..left.min(zeros.len() as u64) as usize];
             self.analysis.push(block, None);
             self.unsent.extend_from_slice(block);
+            self.unrecorded += block.len();
+            self.newest_captured = None;
             left -= block.len() as u64;
         }
     }
@@ -289,7 +306,9 @@ impl Pump {
             return;
         }
         let first_sample = self.analysis.samples() - self.unsent.len() as u64;
-        let kind = LaneMessageKind::Sound { first_sample, samples: self.unsent.as_slice().into() };
+        let samples: Arc<[i16]> = self.unsent.as_slice().into();
+        self.send_to_recorder(&samples);
+        let kind = LaneMessageKind::Sound { first_sample, samples };
         // What a full link refuses stays here and goes out later, in order; the link counts the refusals.
         if self.out.sound.send(LaneMessage { lane: self.settings.key.clone(), kind }).is_ok() {
             self.unsent.clear();
@@ -302,6 +321,29 @@ impl Pump {
             let owner = self.settings.key.as_str().into();
             let message = "the recogniser is a minute behind; half of that is not recognised".to_owned();
             self.out.events.publish(Event::Failure { owner, message });
+        }
+    }
+
+    fn take_packets(&mut self) {
+        let (Some(source), Some(recorder)) = (&mut self.source, &self.out.recorder) else { return };
+        let mut packets = Vec::new();
+        source.take_packets(&mut packets);
+        for data in packets {
+            // What a full link refuses is missing from the recorded packets; the sound says so with a gap.
+            let _ = recorder.send(RecorderMessage::Packet { lane: self.settings.key.clone(), data });
+        }
+    }
+
+    /// Hands the recorder what it has not been told yet: as a rule the very block that the recogniser gets.
+    fn send_to_recorder(&mut self, unsent: &Arc<[i16]>) {
+        let Some(recorder) = &self.out.recorder else { return };
+        let len = mem::take(&mut self.unrecorded).min(unsent.len());
+        let samples = if len == unsent.len() { unsent.clone() } else { unsent[unsent.len() - len..].into() };
+        let first_sample = self.analysis.samples() - len as u64;
+        let (lane, captured) = (self.settings.key.clone(), self.newest_captured);
+        if len > 0 {
+            // A full link refuses: the recorder finds the hole, writes it down as a gap and says so.
+            let _ = recorder.send(RecorderMessage::Sound { lane, first_sample, samples, captured });
         }
     }
 

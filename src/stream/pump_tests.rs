@@ -94,8 +94,14 @@ impl Bench {
         });
         let report = Latest::new(PumpReport::new(&settings));
         let (report_in, events_in) = (report.clone(), events.clone());
-        let out =
-            PumpOutputs { batches: batches_in, sound: sound_in, report: report_in, events: events_in, monitor: None };
+        let out = PumpOutputs {
+            batches: batches_in,
+            sound: sound_in,
+            report: report_in,
+            events: events_in,
+            recorder: None,
+            monitor: None,
+        };
         let pump = Pump::new(settings, opener, orders, out).unwrap();
         Self { pump, script, now, commands, sound, batches, report, events, links }
     }

@@ -19,6 +19,7 @@ use crate::{
     link::{Latest, LinkSender},
     monitor::MonitorLease,
     recognise::lanes::LaneMessage,
+    session::RecorderMessage,
     source::{PacketCounts, Source, SourceSpec},
 };
 
@@ -125,6 +126,8 @@ pub struct PumpOutputs {
     pub batches: LinkSender<StreamBatch>,
     /// Sound for the recogniser. Kind: all.
     pub sound: LinkSender<LaneMessage>,
+    /// Sound for the recorder, the same blocks. Kind: all; what is refused becomes a gap in the recording.
+    pub recorder: Option<LinkSender<RecorderMessage>>,
     /// How the pump stands. Kind: newest.
     pub report: Latest<PumpReport>,
     /// What happens.

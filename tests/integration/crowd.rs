@@ -66,7 +66,12 @@ fn perform(length: Duration) {
     let (before, first, begin) = (memory_mib(), served.engine.events().last_id(), Instant::now());
     while begin.elapsed() < length {
         // Partials as an eager recogniser would tell them.
-        let partial = Event::Partial { stream: "main".parse().unwrap(), text: "one two three".into() };
+        let partial = Event::Partial {
+            stream: "main".parse().unwrap(),
+            text: "one two three".into(),
+            tokens: Vec::new(),
+            heard_samples: 0,
+        };
         served.engine.events().publish(partial);
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -21,7 +21,7 @@ use seseragi::{
     models::ModelStore,
     panel::{MonitorIntent, PanelState, WindowIntent},
     recognise::service::ModelIntent,
-    session::replay::ReplayIntent,
+    session::{SessionIntent, replay::ReplayIntent},
     stream::{Connection, LaneTranscript, Spectrogram, StreamIntent, StreamStats},
     train::{mirror::RunProgress, trainer::TrainingIntent},
 };
@@ -44,6 +44,7 @@ fn may_be_written() -> Vec<&'static str> {
         type_name::<Messages<MonitorIntent>>(),
         type_name::<Messages<ReplayIntent>>(),
         type_name::<Messages<WindowIntent>>(),
+        type_name::<Messages<SessionIntent>>(),
     ]
 }
 

@@ -26,6 +26,7 @@ mod remote;
 mod replay;
 mod scenarios;
 mod screen;
+mod sessions;
 mod sse;
 mod stage;
 #[cfg(unix)]

@@ -94,8 +94,14 @@ fn events_of_one_stream_can_be_asked_for() {
     let served = Served::start();
     let mut listener = Listener::open(served.addr(), "?stream=main", None);
     served.engine.events().publish(failure(0));
-    let partial = Event::Partial { stream: "main".parse().unwrap(), text: "two".into() };
-    served.engine.events().publish(Event::Partial { stream: "other".parse().unwrap(), text: "one".into() });
+    let partial =
+        Event::Partial { stream: "main".parse().unwrap(), text: "two".into(), tokens: Vec::new(), heard_samples: 0 };
+    served.engine.events().publish(Event::Partial {
+        stream: "other".parse().unwrap(),
+        text: "one".into(),
+        tokens: Vec::new(),
+        heard_samples: 0,
+    });
     served.engine.events().publish(partial);
     // Its own beginning may be told before; what is about no stream is told to everybody.
     let mut heard = std::iter::repeat_with(|| listener.next_event().json()).map(|event| event["payload"].clone());
@@ -104,7 +110,12 @@ fn events_of_one_stream_can_be_asked_for() {
     assert_eq!(first, json!({"stream": "main", "text": "two"}));
 
     let mut early = Listener::open(served.addr(), "?stream=later", None);
-    served.engine.events().publish(Event::Partial { stream: "later".parse().unwrap(), text: "three".into() });
+    served.engine.events().publish(Event::Partial {
+        stream: "later".parse().unwrap(),
+        text: "three".into(),
+        tokens: Vec::new(),
+        heard_samples: 0,
+    });
     let text =
         std::iter::repeat_with(|| early.next_event().json()["payload"]["text"].clone()).find(|text| text.is_string());
     assert_eq!(text, Some(json!("three")), "a stream may be waited for");

@@ -211,7 +211,21 @@ def compare(args):
     at = int(np.argmax(match[: len(played) - len(heard) + 1]))
     part = played[at : at + len(heard)]
     like = float(part @ heard / np.sqrt((part @ part) * (heard @ heard)))
-    say(correlation=like, at_secs=at / RATE, secs=len(heard) / RATE)
+    # A browser that gets no processor skips a part of its fake microphone's file: second by second, each where it fits best.
+    sums, jumps, last = np.zeros(3), 0, at
+    for start in range(0, len(heard) - RATE + 1, RATE):
+        second = heard[start : start + RATE]
+        low = max(0, last + start - RATE)
+        around = played[low : low + 3 * RATE]
+        size = 1 << 18
+        match = np.fft.irfft(np.fft.rfft(around, size) * np.conj(np.fft.rfft(second, size)))
+        lag = low + int(np.argmax(match[: len(around) - RATE + 1]))
+        jumps += abs(lag - start - last) > 2
+        last = lag - start
+        best = played[lag : lag + RATE]
+        sums += (best @ second, best @ best, second @ second)
+    by_second = float(sums[0] / np.sqrt(sums[1] * sums[2]))
+    say(correlation=like, by_second=by_second, jumps=int(jumps), at_secs=at / RATE, secs=len(heard) / RATE)
 
 
 def main():

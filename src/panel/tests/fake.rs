@@ -8,6 +8,7 @@ use crate::{
         service::ModelOffer,
         transcript::{Hypothesis, Segment, Token, Transcript},
     },
+    session::{RecordingReport, RecordingState},
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{ConnectionState, Gap, GapCause, MAX_STREAMS, StreamKey, Transition},
     task::TaskStatus,
@@ -65,6 +66,7 @@ impl Fake {
             realtime_running: false,
             streams: Vec::new(),
             training: None,
+            recording: RecordingReport::default(),
             frames: FrameStatus::default(),
             tasks: Vec::new(),
             links: Vec::new(),
@@ -215,6 +217,7 @@ fn busy_status(fake: &Fake) -> Status {
     let task =
         |name: &str, restarts, lateness_p99_millis| TaskStatus { name: name.into(), restarts, lateness_p99_millis };
     Status {
+        recording: RecordingReport { state: RecordingState::Recording, secs: 3_723.0, ..RecordingReport::default() },
         version: "0.1.0",
         uptime_secs: 36_001.0,
         is_training: true,

@@ -218,6 +218,7 @@ mod tests {
     fn status(restarts: u64) -> Status {
         Status {
             version: "0",
+            recording: crate::session::RecordingReport::default(),
             uptime_secs: 1.0,
             is_training: false,
             realtime_running: false,

@@ -3,6 +3,7 @@
 pub(super) mod health;
 mod inference;
 mod models;
+mod record;
 mod status;
 mod streams;
 mod train;
@@ -61,6 +62,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(streams::routes())
         .merge(models::routes())
         .merge(inference::routes())
+        .merge(record::routes())
 }
 
 /// Every call may be refused in the same form, so that no handler has to say so.

@@ -16,6 +16,6 @@ mod window;
 pub use clock::{PlayClock, SPEEDS};
 pub use command::{JumpTo, ReplayCommand, ReplayIntent};
 pub use overview::Overview;
-pub use player::{Player, spawn};
+pub use player::{Player, spawn, start};
 pub use report::{OpenSession, ReplayHandle, ReplayReport, SessionEntry};
 pub use window::Window;

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Error, Result, Text,
+    config::Config,
     event::{Event, EventHub},
     link::{Kind, Latest, LinkReceiver, LinkRegistry},
     monitor::replay::{Excerpt, ReplayVoice},
@@ -85,6 +86,24 @@ pub fn spawn(
     let report = Latest::new(ReplayReport::default());
     let player = Player::new(folder, orders, report.clone(), events, ReplayVoice::open(volume_db)?);
     Ok((ReplayHandle { commands, report }, tasks.spawn(Pool::Replay, "replay", player)))
+}
+
+/// [`spawn`] by the settings: sessions are looked for where they are recorded to. Where there is no home there are none to list; one
+/// can still be opened by its path.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn start(
+    config: &Config,
+    events: EventHub,
+    links: &LinkRegistry,
+    tasks: &TaskRegistry,
+) -> Result<(ReplayHandle, Task<()>)> {
+    let folder = match config.record.dir.as_os_str().is_empty() {
+        true => crate::config::data_dir().unwrap_or_default().join("sessions"),
+        false => config.record.dir.clone(),
+    };
+    spawn(folder, config.monitor.volume_db, events, links, tasks)
 }
 
 impl Player {

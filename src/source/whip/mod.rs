@@ -103,6 +103,16 @@ struct LaneEnds {
     publisher: Option<(u64, String)>,
 }
 
+impl State {
+    fn forget(&mut self, key: &StreamKey) {
+        let publisher = self.lanes.remove(key).and_then(|lane| lane.publisher);
+        if let (Some((session, _)), Some((net, _))) = (publisher, &self.open) {
+            // A thread that does not answer serves nobody either.
+            let _ = net.order(Order::End(session));
+        }
+    }
+}
+
 impl Whip {
     /// Nobody publishes yet, and no socket is open.
     pub fn new(links: LinkRegistry) -> Self {
@@ -187,21 +197,16 @@ impl Whip {
         WhipSource::new(self.clone(), key.clone(), incoming, now)
     }
 
-    /// The lane of `key` could not be opened: nothing waits for its publisher.
+    /// The lane of `key` could not be opened, or is gone: nothing waits for its publisher.
     pub fn forget(&self, key: &StreamKey) {
-        self.state().lanes.remove(key);
+        self.state().forget(key);
     }
 
     /// The lane's source is gone. What came meanwhile is for the next one, and keeps the lane's link alive.
     fn leave(&self, key: &StreamKey) {
         let mut state = self.state();
-        if state.lanes.get(key).is_none_or(|lane| !lane.receiver.is_empty()) {
-            return;
-        }
-        let publisher = state.lanes.remove(key).and_then(|lane| lane.publisher);
-        if let (Some((session, _)), Some((net, _))) = (publisher, &state.open) {
-            // A thread that does not answer serves nobody either.
-            let _ = net.order(Order::End(session));
+        if state.lanes.get(key).is_some_and(|lane| lane.receiver.is_empty()) {
+            state.forget(key);
         }
     }
 

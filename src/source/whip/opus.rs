@@ -43,6 +43,8 @@ pub struct Reception {
     decoder: OpusDecoder,
     /// The number and the time stamp that the next packet has if nothing is missing.
     next: Option<(u64, u64)>,
+    /// The length of the last packet, samples.
+    frame: u64,
     /// When time stamp 0 was captured, as seen from the packet that was least late.
     base: Option<Base>,
     last_arrived: Option<Instant>,
@@ -70,7 +72,7 @@ impl Reception {
         let decoder = OpusDecoder::new(RATE_HZ as i32, 1)
             .map_err(|error| Error::internal(format!("the Opus decoder does not start: {error}")))?;
         let pcm = vec![0.0; LONGEST];
-        Ok(Self { decoder, next: None, base: None, last_arrived: None, held: None, counts, pcm })
+        Ok(Self { decoder, next: None, frame: PIECE as u64, base: None, last_arrived: None, held: None, counts, pcm })
     }
 
     /// Packets so far.
@@ -90,19 +92,20 @@ impl Reception {
             return;
         }
         let missing = packet.timestamp.saturating_sub(timestamp);
-        let lost = packet.seq - seq;
+        // Counted by time: a packet that redundancy brought back may carry the number of a neighbour that was lost.
+        let lost = missing.div_ceil(self.frame);
+        let skipped = packet.seq - seq;
         self.look_for_a_pause(packet.arrived, missing, intake);
         self.last_arrived = Some(packet.arrived);
         self.counts.received += 1;
-        if lost > 0 && missing > 0 {
+        if missing > 0 && missing <= CONCEALED_AT_MOST {
             self.counts.lost += lost;
-            if missing <= CONCEALED_AT_MOST {
-                self.counts.concealed += lost;
-                self.conceal(missing as usize, &packet.data, timestamp, intake);
-            } else {
-                self.resolve(intake);
-                intake.push_gap(missing, GapCause::Network);
-            }
+            self.counts.concealed += lost;
+            self.conceal(missing as usize, &packet.data, timestamp, intake);
+        } else if missing > 0 && skipped > 0 {
+            self.counts.lost += lost;
+            self.resolve(intake);
+            intake.push_gap(missing, GapCause::Network);
         } else if missing > SILENCE_AT_MOST {
             self.resolve(intake);
             intake.push_gap(missing, GapCause::Stall);
@@ -117,6 +120,7 @@ impl Reception {
                 self.decoder.decode(&[], PIECE, &mut self.pcm).unwrap_or(0)
             }
         };
+        self.frame = (len as u64).max(1);
         let end = packet.timestamp + len as u64;
         self.next = Some((packet.seq + 1, end));
         let captured = self.captured(end, packet.arrived);

@@ -1,0 +1,63 @@
+//! Recording: start, stop, keep the last minute.
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Taken, taken};
+use crate::{server::Shared, session::SessionIntent, stream::StreamKey};
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(start_recording)).routes(routes!(stop_recording)).routes(routes!(keep_past))
+}
+
+/// What is to be recorded.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RecordRequest {
+    /// These lanes; all that the settings do not exclude, when absent or empty.
+    #[serde(default)]
+    lanes: Vec<StreamKey>,
+}
+
+/// What was asked for. How it goes on is told by `recording` in the status.
+#[derive(Serialize, ToSchema)]
+struct RecordReply {
+    asked: &'static str,
+}
+
+/// Records from now on.
+#[utoipa::path(
+    post, path = "/api/record/start", tag = "record", request_body = Option<RecordRequest>,
+    responses((status = 202, body = RecordReply))
+)]
+async fn start_recording(
+    State(shared): State<Shared>,
+    request: Result<Option<Json<RecordRequest>>, JsonRejection>,
+) -> Taken<RecordReply> {
+    let lanes = request?.map(|Json(request)| request.lanes).unwrap_or_default();
+    shared.engine.command_session(SessionIntent::Start { lanes })?;
+    taken(RecordReply { asked: "start" })
+}
+
+/// Ends the recording.
+#[utoipa::path(
+    post, path = "/api/record/stop", tag = "record", responses((status = 202, body = RecordReply))
+)]
+async fn stop_recording(State(shared): State<Shared>) -> Taken<RecordReply> {
+    shared.engine.command_session(SessionIntent::Stop)?;
+    taken(RecordReply { asked: "stop" })
+}
+
+/// Saves what was heard in the last minute to a file of its own.
+#[utoipa::path(
+    post, path = "/api/record/keep", tag = "record", responses((status = 202, body = RecordReply))
+)]
+async fn keep_past(State(shared): State<Shared>) -> Taken<RecordReply> {
+    shared.engine.command_session(SessionIntent::Keep)?;
+    taken(RecordReply { asked: "keep" })
+}

@@ -1,0 +1,205 @@
+//! How the recorder is steered and seen.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bevy::{ecs::message::Message, tasks::Task};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    disk::{self, Retention},
+    recorder::{Recorder, RecorderSettings},
+};
+use crate::{
+    Error, Result, Text,
+    config::Config,
+    dsp::stft::StftConfig,
+    event::EventHub,
+    link::{Kind, Latest, LinkRegistry, LinkSender},
+    stream::{MAX_STREAMS, PumpReport, StreamKey},
+    task::{Pool, TaskRegistry},
+};
+
+/// Ten seconds of every lane, in blocks of 20 ms: so long a disk may stall.
+const CAPACITY: usize = MAX_STREAMS * 500;
+
+/// Something asked of the recorder.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+pub enum SessionIntent {
+    /// Record from now on: these lanes, or all that are not excluded.
+    Start {
+        /// Which; none means all.
+        lanes: Vec<StreamKey>,
+    },
+    /// Record no longer.
+    Stop,
+    /// Save what was heard in the last minute to a file of its own.
+    Keep,
+}
+
+/// What the recorder is told. Kind of its link: all; what a full link refuses is not recorded, and becomes a gap in the file.
+#[derive(Clone, Debug)]
+pub enum RecorderMessage {
+    /// There is a lane.
+    Lane {
+        /// Its name.
+        key: StreamKey,
+        /// Its rate.
+        sample_rate_hz: u32,
+        /// How its columns are made.
+        stft: StftConfig,
+        /// How it stands.
+        pump: Latest<PumpReport>,
+    },
+    /// A lane was heard: the very samples that are analysed.
+    Sound {
+        /// Which lane.
+        lane: StreamKey,
+        /// The first sample's place on the stream's clock.
+        first_sample: u64,
+        /// The samples.
+        samples: Arc<[i16]>,
+        /// When the last of them was captured, if it was.
+        captured: Option<Instant>,
+    },
+    /// An Opus packet of a lane, as it came over the network.
+    Packet {
+        /// Which lane.
+        lane: StreamKey,
+        /// The packet.
+        data: Arc<[u8]>,
+    },
+    /// A lane is gone, and its last minute with it. What is in files stays.
+    Gone(StreamKey),
+    /// Something is asked.
+    Intent(SessionIntent),
+    /// What is in memory of a lane is forgotten, and nothing more of it is recorded until recording is started anew.
+    Forget(StreamKey),
+}
+
+/// Whether it records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// Nothing is recorded.
+    #[default]
+    Off,
+    /// Sound goes to a file.
+    Recording,
+    /// It was recording and the disk failed.
+    Failed,
+}
+
+/// How recording stands. Kind of its link: newest wins.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct RecordingReport {
+    /// Whether it records.
+    pub state: RecordingState,
+    /// The file.
+    #[schema(value_type = Option<String>)]
+    pub path: Option<PathBuf>,
+    /// The lanes that are in it.
+    pub lanes: Vec<StreamKey>,
+    /// For how long, seconds.
+    pub secs: f64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Samples that could not be recorded, all lanes together.
+    pub lost_samples: u64,
+    /// What went wrong, or what was saved last.
+    pub message: Option<Text>,
+}
+
+/// What the recorder is steered and seen through.
+#[derive(Clone)]
+pub struct RecorderHandle {
+    link: LinkSender<RecorderMessage>,
+    report: Latest<RecordingReport>,
+    _task: Arc<Task<()>>,
+}
+
+impl RecorderHandle {
+    /// Where pumps send sound.
+    pub fn link(&self) -> LinkSender<RecorderMessage> {
+        self.link.clone()
+    }
+
+    /// How recording stands.
+    pub fn report(&self) -> &Latest<RecordingReport> {
+        &self.report
+    }
+
+    /// A new lane.
+    pub fn add_lane(&self, key: StreamKey, sample_rate_hz: u32, stft: StftConfig, pump: Latest<PumpReport>) {
+        // Refused, it is taken for a lane that is not recorded; the link counts it.
+        let _ = self.link.send(RecorderMessage::Lane { key, sample_rate_hz, stft, pump });
+    }
+
+    /// A lane is gone.
+    pub fn remove_lane(&self, key: StreamKey) {
+        // Refused, its last minute is kept until a lane of that name comes again; the link counts it.
+        let _ = self.link.send(RecorderMessage::Gone(key));
+    }
+
+    /// Asks something of it.
+    ///
+    /// # Errors
+    /// When its disk has been stalled for so long that it cannot listen.
+    pub fn command(&self, intent: SessionIntent) -> Result<()> {
+        self.tell(RecorderMessage::Intent(intent))
+    }
+
+    /// Forgets what is in memory of a lane. What is in files stays: [`forget`](super::forget) takes it out of these.
+    ///
+    /// # Errors
+    /// As of [`command`](Self::command).
+    pub fn forget(&self, key: StreamKey) -> Result<()> {
+        self.tell(RecorderMessage::Forget(key))
+    }
+
+    /// Stops recording and waits, for a few seconds at most, until the file is closed.
+    pub fn finish(&self) {
+        if self.command(SessionIntent::Stop).is_err() {
+            return;
+        }
+        let begin = Instant::now();
+        while self.report.load().state == RecordingState::Recording && begin.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn tell(&self, message: RecorderMessage) -> Result<()> {
+        self.link.send(message).map_err(|_| Error::busy("the recorder waits for its disk: try again"))
+    }
+}
+
+/// Starts the recorder. It records nothing until it is asked, unless the settings say always.
+pub fn spawn(config: &Config, events: EventHub, links: &LinkRegistry, tasks: &TaskRegistry) -> Result<RecorderHandle> {
+    let (link, incoming) = links.bounded("sound to the recorder", Kind::All, CAPACITY);
+    let report = Latest::new(RecordingReport::default());
+    let record = &config.record;
+    let folder = match record.dir.as_os_str().is_empty() {
+        true => crate::config::data_dir()?.join("sessions"),
+        false => record.dir.clone(),
+    };
+    let day = Duration::from_secs(86_400);
+    let settings = RecorderSettings {
+        folder,
+        is_always_on: record.is_always_on,
+        past: Duration::from_secs(u64::from(record.past_secs)),
+        segment: Duration::from_secs(60 * u64::from(record.segment_minutes)),
+        retention: Retention {
+            age: (record.keep_days > 0).then(|| day * record.keep_days),
+            bytes: (record.keep_gib > 0).then(|| u64::from(record.keep_gib) << 30),
+        },
+        excluded: record.excluded.clone(),
+    };
+    let recorder = Recorder::new(settings, Box::new(disk::create), incoming, events, report.clone());
+    let task = Arc::new(tasks.spawn(Pool::Record, "recorder", recorder));
+    Ok(RecorderHandle { link, report, _task: task })
+}
