@@ -18,7 +18,7 @@ use crate::{
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
     models::ModelStore,
     monitor::{Monitor, MonitorSlot},
-    recognise::service::{LaneReport, ModelIntent, RecogniserHandle},
+    recognise::service::{self, LaneReport, ModelIntent, RecogniserHandle},
     session::{
         RecorderHandle, SessionIntent,
         replay::{self, ReplayHandle},
@@ -30,7 +30,7 @@ use crate::{
         pump_name, spawn_pump,
     },
     task::TaskRegistry,
-    train::trainer::{TrainSpec, TrainerHandle, TrainingIntent},
+    train::trainer::{self, TrainSpec, TrainerHandle, TrainingIntent},
 };
 
 /// How many commands a stream's owner may have waiting.
@@ -124,12 +124,9 @@ impl Engine {
     /// back. Lanes are opened with [`Engine::add_stream`].
     pub fn start(config: Config, models: ModelStore, now: Instant) -> Result<(Self, EngineTasks)> {
         let (events, links, tasks) = (EventHub::default(), LinkRegistry::default(), TaskRegistry::default());
-        let (recogniser, recognise_task) =
-            crate::recognise::service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
-        let (trainer, train_task) =
-            crate::train::trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
-        let (replay, replay_task) =
-            replay::spawn(replay::sessions_dir(&config), config.monitor.volume_db, events.clone(), &links, &tasks)?;
+        let (recogniser, recognise_task) = service::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
+        let (trainer, train_task) = trainer::spawn(&config, models.clone(), events.clone(), &links, &tasks)?;
+        let (replay, replay_task) = replay::start(&config, events.clone(), &links, &tasks)?;
         let recorder = crate::session::spawn(&config, events.clone(), &links, &tasks)?;
         let (arrivals, arrived) = links.bounded("new streams", Kind::All, ARRIVALS);
         let (monitor, monitor_input) = Monitor::open(config.stream.sample_rate_hz, config.monitor.volume_db)?;
@@ -210,8 +207,7 @@ impl Engine {
     /// Asks something of the recorder.
     pub fn command_session(&self, intent: SessionIntent) -> Result<()> {
         if let SessionIntent::Start { lanes } = &intent {
-            let known = self.lanes();
-            lanes.iter().try_for_each(|key| position(&known, key).map(drop))?;
+            lanes.iter().try_for_each(|key| position(&self.lanes(), key).map(drop))?;
         }
         self.shared.recorder.command(intent)
     }
@@ -340,7 +336,7 @@ impl Engine {
     pub fn command_training(&self, intent: TrainingIntent) -> Result<()> {
         let trainer = &self.shared.trainer;
         match intent {
-            TrainingIntent::Start(spec) => self.start_training(spec).map(|_run| ()),
+            TrainingIntent::Start(spec) => trainer.start(spec).map(drop),
             TrainingIntent::Pause => trainer.pause(),
             TrainingIntent::Resume => trainer.resume(),
             TrainingIntent::Stop => trainer.stop(),
@@ -362,12 +358,10 @@ impl Engine {
     pub fn status(&self, now: Instant) -> Status {
         let shared = &self.shared;
         let uptime_secs = now.saturating_duration_since(shared.started).as_secs_f64();
-        let streams: Vec<_> = {
-            let of = |(order, lane): (usize, &Lane)| {
-                StreamStatus::of(&lane.key, &lane.pump.load(), &lane.lane.load(), order, uptime_secs)
-            };
-            self.lanes().iter().enumerate().map(of).collect()
+        let of = |(i, lane): (usize, &Lane)| {
+            StreamStatus::of(&lane.key, &lane.pump.load(), &lane.lane.load(), i, uptime_secs)
         };
+        let streams: Vec<_> = self.lanes().iter().enumerate().map(of).collect();
         let progress = shared.trainer.progress();
         Status {
             version: env!("CARGO_PKG_VERSION"),

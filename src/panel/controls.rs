@@ -22,6 +22,8 @@ use crate::{
 pub const HEIGHT: f32 = 40.0;
 /// Width of the menu of sources.
 const MENU: f32 = 300.0;
+/// Below this width the list of sessions is reached by its key only.
+const ROOM_FOR_SESSIONS: f32 = 1340.0;
 /// Below this width the name and the volume are left out.
 const ROOM_FOR_VOLUME: f32 = 1180.0;
 
@@ -30,6 +32,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
     let is_live = scene.is_live;
     let language = state.language;
     let has_room = ui.available_width() >= ROOM_FOR_VOLUME;
+    let has_room_for_sessions = ui.available_width() >= ROOM_FOR_SESSIONS;
     ui.allocate_ui_with_layout(vec2(ui.available_width(), HEIGHT), Layout::left_to_right(Align::Center), |ui| {
         ui.set_min_height(HEIGHT);
         ui.spacing_mut().item_spacing.x = 9.0;
@@ -52,8 +55,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let sessions = widgets::icon(ui, "≡", 28.0, labels::SESSIONS.line(language));
-            if sessions.clicked() {
+            if has_room_for_sessions && widgets::icon(ui, "≡", 28.0, labels::SESSIONS.line(language)).clicked() {
                 state.shows_sessions = !state.shows_sessions;
             }
             let help = widgets::icon(ui, "?", 28.0, labels::KEYS.line(language));
