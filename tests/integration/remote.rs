@@ -81,7 +81,7 @@ fn a_client_of_the_original_s_protocol_gets_words() {
     assert!(tokens.windows(2).all(|pair| pair[0]["start_secs"].as_f64() <= pair[1]["start_secs"].as_f64()));
     assert!(of("partial").len() >= tokens.len() / 2, "words are told while they are spoken: {said}");
     let last = times.last().unwrap().as_f64().unwrap();
-    assert!((12.0..15.0).contains(&last), "the last words came {last} s after the first");
+    assert!((12.0..20.0).contains(&last), "the last words came {last} s after the first");
     wait_for("the lane's end", Duration::from_secs(5), || get(served.addr(), "/api/streams").json() == json!([]));
 }
 
