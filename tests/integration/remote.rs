@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use seseragi::config::ServerConfig;
+use seseragi::{ErrorKind, config::ServerConfig, server::Server};
 
 use crate::{
     client::{get, post_json, request},
@@ -54,6 +54,22 @@ fn another_machine_needs_the_token_and_has_its_limits() {
         "of 300 requests at once some are": [200, 429],
     });
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_refused_at_the_start() {
+    let served = Served::without_streams();
+    let file = |name: &str, text: &str| {
+        let path = served.home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Some(path)
+    };
+    let cert = file("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let key = file("key.pem", "nothing of the kind");
+    let config = ServerConfig { is_lan: true, lan_port: 0, cert, key, ..on_any_port() };
+    let error = Server::start(served.engine.clone(), &config).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.message.contains("certificate or its key"), "{error}");
 }
 
 #[test]
