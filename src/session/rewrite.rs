@@ -156,7 +156,7 @@ fn copy(
                 None => None,
             };
             match (content, lane.zip(to)) {
-                (Content::Spectrogram | Content::Waveform, _) => (), // made anew from the sound
+                (Content::Spectrogram(_) | Content::Waveform(_), _) => (), // made anew from the sound
                 (Content::Audio, Some((from, to))) => {
                     let Ok(audio) = RawAudio::decode(&*message.data) else { continue };
                     let samples: Vec<i16> =
