@@ -117,6 +117,7 @@ const FORGET_HELP: &str = "\
 Examples:
   seseragi forget lane-2                       out of every session in the folder of the settings
   seseragi forget lane-2 --session walks/seseragi-20261125T041000Z-000-1.mcap
+  seseragi forget --marked                     every lane that was marked while the program ran
   seseragi forget --session walks/seseragi-20261125T041000Z-000-1.mcap";
 
 /// Listens, shows and learns at once: sound moves across the screen, words appear over it, and a model learns meanwhile.

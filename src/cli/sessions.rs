@@ -46,11 +46,14 @@ pub(super) struct RecoverArgs {
 #[derive(Clone, Debug, Args)]
 pub(super) struct ForgetArgs {
     /// The lane that is to be forgotten, in every session of the folder or in the one that is named
-    #[arg(value_name = "KEY", required_unless_present = "session")]
+    #[arg(value_name = "KEY", required_unless_present_any = ["session", "marked"])]
     key: Option<StreamKey>,
     /// This session only; without a lane all of it
     #[arg(long, value_name = "FILE")]
     session: Option<PathBuf>,
+    /// Every lane that was marked for removal while the program ran
+    #[arg(long, conflicts_with_all = ["session", "key"])]
+    marked: bool,
     /// The folder of the sessions (default: that of the settings)
     #[arg(long, value_name = "DIR", conflicts_with = "session")]
     dir: Option<PathBuf>,
@@ -83,12 +86,16 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<(), Stop> {
 
 /// Takes a lane, or a whole session, out of what was recorded.
 pub(super) fn forget(args: &ForgetArgs) -> Result<(), Stop> {
+    let dir = || args.dir.clone().map_or_else(|| folder(&Config::load(None)?), Ok);
+    if args.marked {
+        for file in session::forget_marked(&dir()?)? {
+            line(&format!("{}: what was marked is taken out", file.display()))?;
+        }
+        return Ok(());
+    }
     let files = match &args.session {
         Some(file) => vec![file.clone()],
-        None => {
-            let dir = args.dir.clone().map_or_else(|| folder(&Config::load(None)?), Ok)?;
-            session::sessions_in(&dir).into_iter().map(|(path, ..)| path).collect()
-        }
+        None => session::sessions_in(&dir()?).into_iter().map(|(path, ..)| path).collect(),
     };
     let Some(key) = &args.key else {
         return each(&files, |file| {

@@ -30,11 +30,12 @@ pub(super) struct Lan {
     keep: Keep,
     identity: Identity,
     is_given: bool,
+    tls: RustlsConfig,
 }
 
 impl Lan {
     /// Holds the port and reads or makes what is needed.
-    pub(super) fn prepare(engine: &Engine, config: &ServerConfig) -> Result<Self> {
+    pub(super) async fn prepare(engine: &Engine, config: &ServerConfig) -> Result<Self> {
         let user = engine.models().user_dir();
         let keep = Keep::new(user.parent().unwrap_or(user).join("server"));
         let names: Vec<_> =
@@ -48,8 +49,10 @@ impl Lan {
             Some(identity) => identity,
             None => keep.identity(&certified(&names), SystemTime::now())?,
         };
-        check(&identity)?;
-        Ok(Self { bound: Bound::network(config.lan_port)?, token, names, keep, identity, is_given })
+        let tls = RustlsConfig::from_pem(identity.cert.clone(), identity.key.clone())
+            .await
+            .map_err(|error| Error::invalid(format!("the certificate or its key cannot be used: {error}")))?;
+        Ok(Self { bound: Bound::network(config.lan_port)?, token, names, keep, identity, is_given, tls })
     }
 
     /// Where it will listen.
@@ -80,9 +83,8 @@ impl Lan {
         control: Control,
         info: ServerInfo,
     ) -> io::Result<()> {
-        let Self { bound, names, keep, identity, is_given, .. } = self;
+        let Self { bound, names, keep, identity, is_given, tls, .. } = self;
         let port = bound.addr().port();
-        let tls = RustlsConfig::from_pem(identity.cert.clone(), identity.key.clone()).await?;
         let serving = bound.serve_tls(routes, tls.clone(), clients, control);
         let renewing = async {
             let mut served = identity;
@@ -107,18 +109,6 @@ impl Lan {
             () = renewing => Ok(()),
         }
     }
-}
-
-/// Says what is wrong with a certificate or a key before anybody is served with it.
-fn check(identity: &Identity) -> Result<()> {
-    let holds = |pem: &[u8], what: &str| String::from_utf8_lossy(pem).contains(what);
-    if !holds(&identity.cert, "BEGIN CERTIFICATE") {
-        return Err(Error::invalid("the certificate is no PEM file with a CERTIFICATE in it"));
-    }
-    if !holds(&identity.key, "PRIVATE KEY") {
-        return Err(Error::invalid("the key is no PEM file with a PRIVATE KEY in it"));
-    }
-    Ok(())
 }
 
 /// What a certificate is made for.

@@ -78,7 +78,12 @@ impl Server {
     /// When a port is taken, or the certificate or the token can be neither read nor made.
     pub fn start(engine: Engine, config: &ServerConfig) -> Result<Self> {
         let bound = Bound::loopback(config.port)?;
-        let lan = config.is_lan.then(|| Lan::prepare(&engine, config)).transpose()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|error| Error::io("cannot start the HTTP server", &error))?;
+        let lan = config.is_lan.then(|| runtime.block_on(Lan::prepare(&engine, config))).transpose()?;
         let (addr, lan_addr) = (bound.addr(), lan.as_ref().map(Lan::addr));
         let info = ServerInfo::new(
             format!("http://{addr}"),
@@ -90,11 +95,6 @@ impl Server {
             token: lan.as_ref().map(Lan::token),
             whip_origins: config.whip_origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
         };
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|error| Error::io("cannot start the HTTP server", &error))?;
         let (stop, stopped) = watch::channel(false);
         let events = engine.events().clone();
         let routes = routes(Shared::new(engine, stopped.clone()), access);

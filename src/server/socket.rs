@@ -183,7 +183,8 @@ impl Talk {
             if left.is_empty() {
                 break;
             }
-            if *self.shared.stop.borrow() || !self.has_lane() {
+            // A lane that was closed or removed by hand takes nothing any more.
+            if *self.shared.stop.borrow() || !self.is_sounding() {
                 break;
             }
             tokio::time::sleep(WAIT).await;
@@ -192,10 +193,6 @@ impl Talk {
             }
         }
         Flow::Continue(())
-    }
-
-    fn has_lane(&self) -> bool {
-        self.lane.as_ref().is_some_and(|lane| self.shared.engine.has_stream(&lane.key))
     }
 
     /// The sound is over: the last words are said, then the lane goes.

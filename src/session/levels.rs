@@ -59,14 +59,12 @@ impl SessionFile {
         let early = (SPECTROGRAM_BATCH as u64) * span;
         let samples = (range.start * span).saturating_sub(early)..range.end * span;
         let mut stored = Vec::new();
-        self.each(Some(lane), Content::Spectrogram, samples, |message| {
+        self.each(Some(lane), Content::Spectrogram(level), samples, |message| {
             let record = SpectrogramLevel::decode(&*message.data).map_err(|error| format!("a picture: {error}"))?;
             if record.bins as usize != stft.bins() {
                 return Err(format!("a picture of {} bins instead of {}", record.bins, stft.bins()));
             }
-            if record.level == level {
-                stored.push(Run { level, first: record.first, values: record.values });
-            }
+            stored.push(Run { level, first: record.first, values: record.values });
             Ok(())
         })?;
         fill(stored, stft.bins(), range, |hole| {
@@ -93,13 +91,11 @@ impl SessionFile {
         let early = WAVEFORM_BATCH as u64 * span;
         let samples = (range.start * span).saturating_sub(early)..range.end * span;
         let mut stored = Vec::new();
-        self.each(Some(lane), Content::Waveform, samples, |message| {
+        self.each(Some(lane), Content::Waveform(level), samples, |message| {
             let record = WaveformLevel::decode(&*message.data).map_err(|error| format!("a waveform: {error}"))?;
-            if record.level == level {
-                let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
-                let values = record.peaks.chunks_exact(4).map(|pair| (sample(pair), sample(&pair[2..]))).collect();
-                stored.push(Run { level, first: record.first, values });
-            }
+            let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
+            let values = record.peaks.chunks_exact(4).map(|pair| (sample(pair), sample(&pair[2..]))).collect();
+            stored.push(Run { level, first: record.first, values });
             Ok(())
         })?;
         fill(stored, 1, range, |hole| {

@@ -34,7 +34,7 @@ pub use handle::{RecorderHandle, RecorderMessage, RecordingReport, RecordingStat
 pub use import::{Imported, import};
 pub use levels::{Overview, level_for};
 pub use reader::{ALL, LaneInfo, SessionFile};
-pub use rewrite::{Recovered, forget, recover, recover_all};
+pub use rewrite::{Recovered, forget, forget_marked, recover, recover_all};
 pub use verify::{Verified, verify};
 pub use writer::SessionWriter;
 

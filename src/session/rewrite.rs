@@ -1,8 +1,10 @@
 //! Making a session file anew from what can be read of it: to repair one that was not closed, or to leave a lane out.
 
 use std::{
+    collections::BTreeSet,
     fmt,
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -92,6 +94,43 @@ pub fn forget(path: &Path, key: &StreamKey) -> Result<Option<Recovered>> {
     rewrite(&file, |lane| lane != key).map(Some)
 }
 
+/// The list of lanes that are to be taken out of what is in a folder.
+const MARKED: &str = "forget.txt";
+
+/// Marks a lane in a folder for removal from its files: [`forget_marked`] takes it out.
+///
+/// # Errors
+/// When the folder, if it is there, cannot be written to.
+pub fn mark(folder: &Path, key: &StreamKey) -> Result<()> {
+    if disk::sessions_in(folder).is_empty() {
+        return Ok(());
+    }
+    let path = folder.join(MARKED);
+    let failed = |error| Error::io(format_args!("cannot mark {key} for removal in {}", path.display()), &error);
+    let mut list = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+    writeln!(list, "{key}").map_err(failed)
+}
+
+/// Takes every marked lane out of the files of a folder; the files that were changed.
+///
+/// # Errors
+/// When a file cannot be written anew, or is being recorded now; the marks stay then.
+pub fn forget_marked(folder: &Path) -> Result<Vec<PathBuf>> {
+    let path = folder.join(MARKED);
+    let Ok(list) = fs::read_to_string(&path) else { return Ok(Vec::new()) };
+    let keys: BTreeSet<StreamKey> = list.lines().filter_map(|line| line.parse().ok()).collect();
+    let mut changed = Vec::new();
+    for key in &keys {
+        for (file, ..) in disk::sessions_in(folder) {
+            if forget(&file, key)?.is_some() {
+                changed.push(file);
+            }
+        }
+    }
+    fs::remove_file(&path).map_err(|e| Error::io(format_args!("cannot delete {}", path.display()), &e))?;
+    Ok(changed)
+}
+
 fn refuse_held(path: &Path) -> Result<()> {
     match disk::is_held(path) {
         true => Err(Error::busy(format!("{} is being recorded now: stop that first", path.display()))),
@@ -156,7 +195,7 @@ fn copy(
                 None => None,
             };
             match (content, lane.zip(to)) {
-                (Content::Spectrogram | Content::Waveform, _) => (), // made anew from the sound
+                (Content::Spectrogram(_) | Content::Waveform(_), _) => (), // made anew from the sound
                 (Content::Audio, Some((from, to))) => {
                     let Ok(audio) = RawAudio::decode(&*message.data) else { continue };
                     let samples: Vec<i16> =
@@ -227,7 +266,17 @@ mod tests {
         let mut samples = Vec::new();
         file.sound(0, file.lanes()[0].range(), &mut samples).unwrap();
         assert_eq!(samples, sound(0..3 * u64::from(RATE)));
-        forget(&path, &"b".parse().unwrap()).unwrap().unwrap();
+        mark(path.parent().unwrap(), &"b".parse().unwrap()).unwrap();
+        assert!(forget_marked(path.parent().unwrap()).unwrap().is_empty(), "no session of ours is there to be marked");
+        let named = path.with_file_name("seseragi-x.mcap");
+        fs::rename(&path, &named).unwrap();
+        mark(path.parent().unwrap(), &"b".parse().unwrap()).unwrap();
+        assert_eq!(forget_marked(path.parent().unwrap()).unwrap(), std::slice::from_ref(&named));
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            0,
+            "the file, empty now, and the marks are gone"
+        );
         assert!(!path.exists(), "without its last lane a file is empty, and goes");
     }
 }

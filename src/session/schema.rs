@@ -1,5 +1,7 @@
 //! The channels of a session file: their names, their schemas, and the protobuf messages for what is not JSON.
 
+use std::borrow::Cow;
+
 use prost::Message;
 use prost_types::{
     DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet, Timestamp,
@@ -7,7 +9,10 @@ use prost_types::{
 };
 use serde_json::{Value, json};
 
-use super::records::RecordKind;
+use super::{
+    pyramid::{SPECTROGRAM_LEVELS, WAVEFORM_LEVELS},
+    records::RecordKind,
+};
 
 /// The profile in the header of a session file.
 pub const PROFILE: &str = "seseragi";
@@ -93,10 +98,10 @@ pub enum Content {
     Audio,
     /// [`CompressedAudio`].
     Packets,
-    /// [`SpectrogramLevel`], all levels.
-    Spectrogram,
-    /// [`WaveformLevel`], all levels.
-    Waveform,
+    /// [`SpectrogramLevel`] of this level: a channel each, so that an overview reads nothing finer.
+    Spectrogram(u32),
+    /// [`WaveformLevel`] of this level.
+    Waveform(u32),
     /// JSON records of a kind.
     Records(RecordKind),
 }
@@ -113,11 +118,9 @@ pub struct Schema {
     pub data: Vec<u8>,
 }
 
-const CONTENTS: [Content; 13] = [
+const CONTENTS: [Content; 11] = [
     Content::Audio,
     Content::Packets,
-    Content::Spectrogram,
-    Content::Waveform,
     Content::Records(RecordKind::Partial),
     Content::Records(RecordKind::Final),
     Content::Records(RecordKind::Connection),
@@ -130,13 +133,19 @@ const CONTENTS: [Content; 13] = [
 ];
 
 impl Content {
+    /// All that there is: the levels of the picture, and everything else.
+    fn all() -> impl Iterator<Item = Self> {
+        let pictures = SPECTROGRAM_LEVELS.map(Self::Spectrogram).chain(WAVEFORM_LEVELS.map(Self::Waveform));
+        CONTENTS.into_iter().chain(pictures)
+    }
+
     /// The last part of the channel's topic.
-    fn word(self) -> &'static str {
-        match self {
+    fn word(self) -> Cow<'static, str> {
+        let word = match self {
+            Self::Spectrogram(level) => return format!("spectrogram-{level}").into(),
+            Self::Waveform(level) => return format!("waveform-{level}").into(),
             Self::Audio => "audio",
             Self::Packets => "packets",
-            Self::Spectrogram => "spectrogram",
-            Self::Waveform => "waveform",
             Self::Records(RecordKind::Partial) => "partial",
             Self::Records(RecordKind::Final) => "final",
             Self::Records(RecordKind::Connection) => "connection",
@@ -146,7 +155,8 @@ impl Content {
             Self::Records(RecordKind::Settings) => "settings",
             Self::Records(RecordKind::Training) => "training",
             Self::Records(RecordKind::Program) => "program",
-        }
+        };
+        word.into()
     }
 
     /// The topic of the channel that carries it: `/lane/KEY/audio`, or `/session/training` for what belongs to no lane.
@@ -163,7 +173,7 @@ impl Content {
             Some(rest) => rest.rsplit_once('/').map(|(lane, word)| (Some(lane), word))?,
             None => (None, topic.strip_prefix("/session/")?),
         };
-        CONTENTS.into_iter().find(|content| content.word() == word).map(|content| (content, lane))
+        Self::all().find(|content| content.word() == word).map(|content| (content, lane))
     }
 
     /// Its schema.
@@ -177,8 +187,8 @@ impl Content {
         match self {
             Self::Audio => protobuf("foxglove.RawAudio", vec![timestamp_file(), raw_audio_file()]),
             Self::Packets => protobuf("foxglove.CompressedAudio", vec![timestamp_file(), compressed_audio_file()]),
-            Self::Spectrogram => protobuf("seseragi.SpectrogramLevel", vec![spectrogram_file()]),
-            Self::Waveform => protobuf("seseragi.WaveformLevel", vec![waveform_file()]),
+            Self::Spectrogram(_) => protobuf("seseragi.SpectrogramLevel", vec![spectrogram_file()]),
+            Self::Waveform(_) => protobuf("seseragi.WaveformLevel", vec![waveform_file()]),
             Self::Records(kind) => {
                 let (name, properties) = json_schema(kind);
                 let mut all = json!({"v": {"type": "integer", "minimum": 1}});
@@ -311,7 +321,7 @@ mod tests {
 
     #[test]
     fn every_topic_is_read_as_it_is_written() {
-        for content in CONTENTS {
+        for content in Content::all() {
             for lane in [None, Some("a.b-c")] {
                 assert_eq!(Content::of_topic(&content.topic(lane)), Some((content, lane)));
             }
@@ -327,5 +337,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CONTENTS.len());
+        assert_eq!(Content::of_topic("/lane/a/spectrogram-2"), None, "too fine to be stored");
     }
 }

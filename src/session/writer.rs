@@ -13,7 +13,7 @@ use prost::Message as _;
 use prost_types::Timestamp;
 
 use super::{
-    pyramid::LevelBuilder,
+    pyramid::{LevelBuilder, SPECTROGRAM_LEVELS, WAVEFORM_LEVELS},
     reader::time_of,
     records::{GapRecord, LaneRecord, ProgramRecord, Record, RecordKind, to_json},
     schema::{CompressedAudio, Content, LANE_METADATA, PROFILE, RawAudio, SpectrogramLevel, WaveformLevel},
@@ -109,9 +109,10 @@ impl SessionWriter {
             RecordKind::Recognition,
             RecordKind::Settings,
         ];
-        let media = [Content::Audio, Content::Packets, Content::Spectrogram, Content::Waveform];
+        let media = [Content::Audio, Content::Packets];
+        let pictures = SPECTROGRAM_LEVELS.map(Content::Spectrogram).chain(WAVEFORM_LEVELS.map(Content::Waveform));
         let mut channels = BTreeMap::new();
-        for content in media.into_iter().chain(kinds.map(Content::Records)) {
+        for content in media.into_iter().chain(pictures).chain(kinds.map(Content::Records)) {
             channels.insert(content, self.add_channel(content, Some(record.key.as_str()), &metadata)?);
         }
         let levels = LevelBuilder::new(&record.stft)?;
@@ -263,14 +264,14 @@ impl SessionWriter {
             let log_time = time_of(record, (run.first << (2 * run.level)) * hop);
             let bins = record.stft.bins() as u32;
             let message = SpectrogramLevel { v: 1, level: run.level, first: run.first, bins, values: run.values };
-            let channel = channels[&Content::Spectrogram];
+            let channel = channels[&Content::Spectrogram(run.level)];
             self.pictures.push(Waiting { channel, log_time, data: message.encode_to_vec() });
         }
         for run in levels.waveform_runs.drain(..) {
             let log_time = time_of(record, run.first << (2 * run.level));
             let pairs = run.values.iter().flat_map(|(least, most)| [least.to_le_bytes(), most.to_le_bytes()]);
             let message = WaveformLevel { v: 1, level: run.level, first: run.first, peaks: pairs.flatten().collect() };
-            let channel = channels[&Content::Waveform];
+            let channel = channels[&Content::Waveform(run.level)];
             self.pictures.push(Waiting { channel, log_time, data: message.encode_to_vec() });
         }
         Ok(())

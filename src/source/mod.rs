@@ -97,7 +97,7 @@ pub trait Source: Send {
     /// Moves what has arrived since the last poll into `intake`, in order. Never blocks; neither does dropping it.
     fn poll(&mut self, now: Instant, intake: &mut Intake) -> SourceState;
 
-    /// Moves the compressed packets that came over the network since the last call into `packets`, for the recording. A source
+    /// Moves the compressed packets that came over the network in the last poll into `packets`, for the recording. A source
     /// whose sound does not come in packets has none.
     fn take_packets(&mut self, _packets: &mut Vec<Arc<[u8]>>) {}
 

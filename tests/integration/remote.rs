@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use seseragi::config::ServerConfig;
+use seseragi::{ErrorKind, config::ServerConfig, server::Server};
 
 use crate::{
     client::{get, post_json, request},
@@ -57,6 +57,22 @@ fn another_machine_needs_the_token_and_has_its_limits() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_used_is_refused_at_the_start() {
+    let served = Served::without_streams();
+    let file = |name: &str, text: &str| {
+        let path = served.home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Some(path)
+    };
+    let cert = file("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let key = file("key.pem", "nothing of the kind");
+    let config = ServerConfig { is_lan: true, lan_port: 0, cert, key, ..on_any_port() };
+    let error = Server::start(served.engine.clone(), &config).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.message.contains("certificate or its key"), "{error}");
+}
+
+#[test]
 fn nobody_is_let_in_from_the_network_unasked() {
     let served = Served::without_streams();
     assert_eq!((served.server.lan_addr(), served.server.info().load().invitation()), (None, None));
@@ -81,7 +97,7 @@ fn a_client_of_the_original_s_protocol_gets_words() {
     assert!(tokens.windows(2).all(|pair| pair[0]["start_secs"].as_f64() <= pair[1]["start_secs"].as_f64()));
     assert!(of("partial").len() >= tokens.len() / 2, "words are told while they are spoken: {said}");
     let last = times.last().unwrap().as_f64().unwrap();
-    assert!((12.0..15.0).contains(&last), "the last words came {last} s after the first");
+    assert!((12.0..20.0).contains(&last), "the last words came {last} s after the first");
     wait_for("the lane's end", Duration::from_secs(5), || get(served.addr(), "/api/streams").json() == json!([]));
 }
 

@@ -18,9 +18,9 @@ with open(sys.argv[1], "rb") as file:
             known = json.loads(schema.data)["properties"]
             if record["v"] != 1 or not set(record) <= set(known):
                 errors.append(f"{channel.topic}: {record}")
-    for decoded in reader.iter_decoded_messages(
-        topics=[topic for topic in counts if topic.endswith(("/audio", "/spectrogram", "/waveform"))]
-    ):
+    binary = ("audio", "spectrogram", "waveform")
+    topics = [topic for topic in counts if topic.rsplit("/", 1)[1].startswith(binary)]
+    for decoded in reader.iter_decoded_messages(topics=topics):
         message = decoded.decoded_message
         lane = decoded.channel.metadata["seseragi.lane"]
         key = json.loads(lane)["key"]

@@ -12,7 +12,11 @@ use super::{Taken, taken};
 use crate::{server::Shared, session::SessionIntent, stream::StreamKey};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(start_recording)).routes(routes!(stop_recording)).routes(routes!(keep_past))
+    OpenApiRouter::new()
+        .routes(routes!(start_recording))
+        .routes(routes!(stop_recording))
+        .routes(routes!(keep_past))
+        .routes(routes!(forget_lane))
 }
 
 /// What is to be recorded.
@@ -51,6 +55,28 @@ async fn start_recording(
 async fn stop_recording(State(shared): State<Shared>) -> Taken<RecordReply> {
     shared.engine.command_session(SessionIntent::Stop)?;
     taken(RecordReply { asked: "stop" })
+}
+
+/// Which lane is to be forgotten.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ForgetRequest {
+    lane: StreamKey,
+}
+
+/// Forgets a lane: what is in memory of it and in the file under way, at once; other files are marked, and
+/// `seseragi forget --marked` takes it out of these.
+#[utoipa::path(
+    post, path = "/api/record/forget", tag = "record", request_body = ForgetRequest,
+    responses((status = 202, body = RecordReply))
+)]
+async fn forget_lane(
+    State(shared): State<Shared>,
+    request: Result<Json<ForgetRequest>, JsonRejection>,
+) -> Taken<RecordReply> {
+    let Json(ForgetRequest { lane }) = request?;
+    shared.engine.recorder().forget(lane)?;
+    taken(RecordReply { asked: "forget" })
 }
 
 /// Saves what was heard in the last minute to a file of its own.

@@ -12,6 +12,7 @@ use crate::{
         disk::{Storage, session_name},
         program_name,
         records::ProgramRecord,
+        rewrite::mark,
         track::{Moment, write_block, write_event},
         writer::SessionWriter,
     },
@@ -103,6 +104,10 @@ impl Recorder {
         let Some(track) = self.tracks.get_mut(key) else { return };
         track.forget();
         track.is_wanted = false;
+        if let Err(error) = mark(&self.settings.folder, key) {
+            self.complain(&error);
+        }
+        let Some(track) = self.tracks.get_mut(key) else { return };
         if track.slot.take().is_some() {
             // What is on the disk can be taken out only of a file that is closed.
             let path = self.segment.as_ref().map(|segment| segment.path.clone());

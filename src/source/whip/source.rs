@@ -40,6 +40,8 @@ pub struct WhipSource {
     session: Option<u64>,
     page: Page,
     reception: Reception,
+    /// What came in the last poll, for the recording.
+    packets: Vec<Arc<[u8]>>,
 }
 
 impl WhipSource {
@@ -50,7 +52,15 @@ impl WhipSource {
         now: Instant,
     ) -> Result<Self> {
         let reception = Reception::new(PacketCounts::default())?;
-        Ok(Self { whip, key, incoming, session: None, page: Page::Opening { since: now }, reception })
+        Ok(Self {
+            whip,
+            key,
+            incoming,
+            session: None,
+            page: Page::Opening { since: now },
+            reception,
+            packets: Vec::new(),
+        })
     }
 
     fn look_at_the_clock(&mut self, now: Instant) {
@@ -74,6 +84,7 @@ impl WhipSource {
 impl Source for WhipSource {
     fn poll(&mut self, now: Instant, intake: &mut Intake) -> SourceState {
         let mut is_ended = false;
+        self.packets.clear();
         while let Some(message) = self.incoming.try_recv() {
             match message {
                 PeerMessage::Offered { session } => {
@@ -87,6 +98,7 @@ impl Source for WhipSource {
                     // A probe without sound shows that the way is free, and nothing more.
                     if !packet.data.is_empty() {
                         self.page = Page::Flowing { last: packet.arrived };
+                        self.packets.push(packet.data.clone());
                     }
                     self.reception.accept(&packet, intake);
                 }
@@ -115,6 +127,10 @@ impl Source for WhipSource {
 
     fn reopened_after(&self) -> Option<Duration> {
         None
+    }
+
+    fn take_packets(&mut self, packets: &mut Vec<Arc<[u8]>>) {
+        packets.append(&mut self.packets);
     }
 
     fn packets(&self) -> Option<PacketCounts> {
