@@ -7,9 +7,11 @@ use std::{
 };
 
 use etcetera::BaseStrategy;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, source::SourceSpec, stream::StreamKey, train::trainer::TrainSpec};
+
+mod limits;
 
 /// The shipped defaults, as text.
 pub const DEFAULT: &str = include_str!("../assets/config/default.ron");
@@ -19,7 +21,7 @@ pub const DEFAULT: &str = include_str!("../assets/config/default.ron");
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The lanes on the screen at start.
-    #[serde(deserialize_with = "lanes")]
+    #[serde(deserialize_with = "limits::lanes")]
     pub lanes: Vec<LaneConfig>,
     /// What is kept and how it is analysed.
     pub stream: StreamConfig,
@@ -46,7 +48,7 @@ pub struct LaneConfig {
     /// What fills it: `demo`, `mic`, `mic:ID`, `file:PATH`.
     pub source: SourceSpec,
     /// Gain before everything else, dB.
-    #[serde(default, deserialize_with = "gain_db")]
+    #[serde(default, deserialize_with = "limits::gain_db")]
     pub gain_db: f32,
     /// Whether the source is opened at start.
     pub is_open: bool,
@@ -59,19 +61,19 @@ pub struct LaneConfig {
 #[serde(deny_unknown_fields)]
 pub struct StreamConfig {
     /// The rate of every stream, Hz.
-    #[serde(deserialize_with = "sample_rate_hz")]
+    #[serde(deserialize_with = "limits::sample_rate_hz")]
     pub sample_rate_hz: u32,
     /// FFT size, samples, a power of two.
-    #[serde(deserialize_with = "fft_size")]
+    #[serde(deserialize_with = "limits::fft_size")]
     pub fft_size: usize,
     /// Distance between two columns, samples; at most the FFT size.
-    #[serde(deserialize_with = "hop")]
+    #[serde(deserialize_with = "limits::hop")]
     pub hop: usize,
     /// How much of the past is kept for looking back, seconds.
-    #[serde(deserialize_with = "history_secs")]
+    #[serde(deserialize_with = "limits::history_secs")]
     pub history_secs: u32,
     /// How much memory all histories may take together, MiB.
-    #[serde(deserialize_with = "history_mib")]
+    #[serde(deserialize_with = "limits::history_mib")]
     pub history_mib: usize,
 }
 
@@ -94,13 +96,13 @@ pub struct TrainConfig {
     /// `demo`, or the path of a folder with one folder a label.
     pub dataset: String,
     /// Epochs of a run.
-    #[serde(deserialize_with = "epochs")]
+    #[serde(deserialize_with = "limits::epochs")]
     pub epochs: u32,
     /// Scenes in a batch.
-    #[serde(deserialize_with = "batch_size")]
+    #[serde(deserialize_with = "limits::batch_size")]
     pub batch_size: u32,
     /// Threads that the trainer computes on, at low priority.
-    #[serde(deserialize_with = "threads")]
+    #[serde(deserialize_with = "limits::threads")]
     pub threads: usize,
 }
 
@@ -141,28 +143,28 @@ fn lan_port() -> u16 {
 #[serde(deny_unknown_fields)]
 pub struct WindowConfig {
     /// Width, logical pixels.
-    #[serde(deserialize_with = "window_side")]
+    #[serde(deserialize_with = "limits::window_side")]
     pub width: u32,
     /// Height, logical pixels.
-    #[serde(deserialize_with = "window_side")]
+    #[serde(deserialize_with = "limits::window_side")]
     pub height: u32,
     /// Whether it fills the screen.
     pub is_fullscreen: bool,
     /// Drawn frames a second.
-    #[serde(deserialize_with = "fps")]
+    #[serde(deserialize_with = "limits::fps")]
     pub fps: u32,
     /// What closing the window does.
     pub on_close: OnClose,
     /// The language of the labels.
     pub language: Language,
     /// Seconds of sound across the screen at live.
-    #[serde(deserialize_with = "span_secs")]
+    #[serde(deserialize_with = "limits::span_secs")]
     pub span_secs: f32,
     /// The level drawn darkest, dBFS.
-    #[serde(deserialize_with = "level_db")]
+    #[serde(deserialize_with = "limits::level_db")]
     pub floor_db: f32,
     /// The level drawn brightest, dBFS.
-    #[serde(deserialize_with = "level_db")]
+    #[serde(deserialize_with = "limits::level_db")]
     pub ceiling_db: f32,
 }
 
@@ -193,7 +195,7 @@ pub struct MonitorConfig {
     /// Whether it is heard at start.
     pub is_on: bool,
     /// Volume, dB.
-    #[serde(deserialize_with = "volume_db")]
+    #[serde(deserialize_with = "limits::volume_db")]
     pub volume_db: f32,
 }
 
@@ -206,10 +208,10 @@ pub struct RecordConfig {
     /// The folder for session files; empty takes `sessions` in the data folder.
     pub dir: PathBuf,
     /// How much of the past is held in memory, so that it can be kept afterwards, seconds; 0 holds none.
-    #[serde(deserialize_with = "past_secs")]
+    #[serde(deserialize_with = "limits::past_secs")]
     pub past_secs: u32,
     /// A file is closed and the next begun after so long.
-    #[serde(deserialize_with = "segment_minutes")]
+    #[serde(deserialize_with = "limits::segment_minutes")]
     pub segment_minutes: u32,
     /// Files older than this are deleted, days; 0 keeps them for ever.
     pub keep_days: u32,
@@ -217,64 +219,6 @@ pub struct RecordConfig {
     pub keep_gib: u32,
     /// Lanes that are never recorded.
     pub excluded: Vec<StreamKey>,
-}
-
-/// A deserializer that refuses what lies outside `$range` and says what is allowed.
-macro_rules! within {
-    ($name:ident, $type:ty, $range:expr, $unit:literal) => {
-        fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
-            let value = <$type>::deserialize(deserializer)?;
-            let range = $range;
-            if range.contains(&value) {
-                return Ok(value);
-            }
-            Err(de::Error::custom(format_args!(
-                "{} is {value}; allowed is {} to {} {}",
-                stringify!($name),
-                range.start(),
-                range.end(),
-                $unit
-            )))
-        }
-    };
-}
-
-within!(gain_db, f32, -60.0..=60.0, "dB");
-within!(sample_rate_hz, u32, 8_000..=96_000, "Hz");
-within!(history_secs, u32, 10..=7_200, "seconds");
-within!(history_mib, usize, 16..=65_536, "MiB");
-within!(epochs, u32, 1..=10_000, "epochs");
-within!(batch_size, u32, 1..=256, "scenes");
-within!(threads, usize, 1..=64, "threads");
-within!(window_side, u32, 320..=16_384, "pixels");
-within!(fps, u32, 1..=240, "frames a second");
-within!(span_secs, f32, 1.0..=600.0, "seconds");
-within!(level_db, f32, -160.0..=20.0, "dBFS");
-within!(volume_db, f32, -60.0..=6.0, "dB");
-within!(past_secs, u32, 0..=600, "seconds");
-within!(segment_minutes, u32, 1..=1_440, "minutes");
-within!(hop, usize, 32..=8_192, "samples");
-
-fn fft_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let value = usize::deserialize(deserializer)?;
-    if (256..=8_192).contains(&value) && value.is_power_of_two() {
-        return Ok(value);
-    }
-    Err(de::Error::custom(format_args!("fft_size is {value}; allowed is a power of two from 256 to 8192 samples")))
-}
-
-fn lanes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LaneConfig>, D::Error> {
-    let lanes = Vec::<LaneConfig>::deserialize(deserializer)?;
-    if lanes.is_empty() || lanes.len() > crate::stream::MAX_STREAMS {
-        let most = crate::stream::MAX_STREAMS;
-        return Err(de::Error::custom(format_args!("there are {} lanes; allowed is 1 to {most}", lanes.len())));
-    }
-    for (i, lane) in lanes.iter().enumerate() {
-        if lanes[..i].iter().any(|earlier| earlier.key == lane.key) {
-            return Err(de::Error::custom(format_args!("two lanes are called \"{}\"; a key names one lane", lane.key)));
-        }
-    }
-    Ok(lanes)
 }
 
 impl StreamConfig {

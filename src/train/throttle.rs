@@ -21,8 +21,10 @@ const MOST_THREADS: usize = 64;
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
     /// Threads to compute on, 1 to 64.
+    #[schema(minimum = 1, maximum = 64)]
     pub threads: usize,
-    /// The share of its time that it works, up to 1; what is below [`LEAST_DUTY`] is taken as that.
+    /// The share of its time that it works, 0 to 1; what is below [`LEAST_DUTY`] is taken as that.
+    #[schema(minimum = 0.0, maximum = 1.0)]
     pub duty: f32,
 }
 

@@ -1,4 +1,4 @@
-//! Training: start, stop, pause, resume.
+//! Training: start, stop, pause, resume, throttle.
 
 use axum::{
     Extension, Json,
@@ -15,7 +15,10 @@ use crate::{
     config::TrainConfig,
     engine::Engine,
     server::{Shared, access::Door, clients::Visit, error::ApiError},
-    train::trainer::{TrainSpec, TrainingIntent},
+    train::{
+        throttle::Throttle,
+        trainer::{TrainSpec, TrainingIntent},
+    },
 };
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -24,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(stop_training))
         .routes(routes!(pause_training))
         .routes(routes!(resume_training))
+        .routes(routes!(throttle_training))
 }
 
 /// What a run is to be; what is left out comes from the settings.
@@ -116,6 +120,19 @@ async fn pause_training(State(shared): State<Shared>) -> Taken<RunReply> {
 #[utoipa::path(post, path = "/api/train/resume", tag = "training", responses((status = 202, body = RunReply)))]
 async fn resume_training(State(shared): State<Shared>) -> Taken<RunReply> {
     command_training(&shared.engine, TrainingIntent::Resume)
+}
+
+/// Lets the trainer take more or less of the machine from its next step on; answers with what it may take now.
+#[utoipa::path(
+    post, path = "/api/train/throttle", tag = "training", request_body = Throttle,
+    responses((status = 202, body = Throttle))
+)]
+async fn throttle_training(
+    State(shared): State<Shared>,
+    request: Result<Json<Throttle>, JsonRejection>,
+) -> Taken<Throttle> {
+    let Json(throttle) = request?;
+    taken(shared.engine.trainer().throttle(throttle)?)
 }
 
 fn command_training(engine: &Engine, intent: TrainingIntent) -> Taken<RunReply> {
