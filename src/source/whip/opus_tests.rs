@@ -84,6 +84,35 @@ fn it_decodes_as_libopus_does() {
 }
 
 #[test]
+fn two_channels_are_heard_as_one_as_libopus_does() {
+    let (sound, start) = (sound(4), Instant::now());
+    let mut encoder = opus::Encoder::new(RATE_HZ, opus::Channels::Stereo, opus::Application::Audio).unwrap();
+    encoder.set_bitrate(opus::Bitrate::Bits(128_000)).unwrap();
+    let mut oracle = opus::Decoder::new(RATE_HZ, opus::Channels::Mono).unwrap();
+    let (mut sent, mut expected) = (Vec::new(), Vec::new());
+    for (i, frame) in sound.chunks_exact(FRAME).enumerate() {
+        // The right channel is a little quieter, so that it matters which is heard.
+        let both: Vec<f32> = frame.iter().flat_map(|sample| [*sample, 0.7 * sample]).collect();
+        let data = encoder.encode_vec_float(&both, 1_500).unwrap();
+        let mut pcm = [0.0; FRAME];
+        assert_eq!(oracle.decode_float(&data, &mut pcm, false).unwrap(), FRAME);
+        expected.extend_from_slice(&pcm);
+        let (seq, timestamp) = (i as u64, (i * FRAME) as u64);
+        sent.push(OpusPacket {
+            seq,
+            timestamp,
+            arrived: start + Duration::from_millis(20) * i as u32,
+            data: data.into(),
+        });
+    }
+    let (heard, gaps, counts) = receive(&sent);
+    assert_eq!((heard.len(), gaps, counts.damaged), (expected.len(), vec![], 0));
+    let loudness = |sound: &[f32]| sound.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
+    let (like, louder) = (correlation(&heard, &expected), loudness(&heard) / loudness(&expected));
+    assert!(like > 0.9995 && (louder - 1.0).abs() < 0.01, "{like}, {louder} times as loud");
+}
+
+#[test]
 fn lost_packets_are_made_up_and_counted_and_the_clock_stays_right() {
     let sound = sound(10);
     let sent = packets(&sound, 32_000, Instant::now());
