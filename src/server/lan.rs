@@ -22,7 +22,6 @@ use crate::{Error, Result, config::ServerConfig, engine::Engine, source::whip::W
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// The door for other machines, not yet open.
-#[derive(Debug)]
 pub(super) struct Lan {
     bound: Bound,
     token: Token,
