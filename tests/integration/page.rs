@@ -124,7 +124,7 @@ fn cuts(secs: &[f64]) {
         assert_eq!(lane.gaps.len(), i + 1, "{:?}", lane.gaps);
         // It stalled 1.5 s after its last sound.
         let at = |state| lane.history.iter().rfind(|change| change.state == state).unwrap().at_secs;
-        let (gap, missing) = (lane.gaps[i].len_samples as f64 / 48_000.0, at(Connected) - at(Stalled) + 1.5);
+        let (gap, missing) = (lane.gaps[i].len_samples as f64 / 48_000.0, at(Connected) - at(Stalled) + 1.5 - held);
         println!(
             "cut for {secs} s: sound {recovery:.2} s after it; a gap of {gap:.3} s, {missing:.3} s by the history"
         );
