@@ -142,7 +142,7 @@ impl Scene {
         std::fs::write(&raw, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
         let said = run(&self.python, &["compare", raw.to_str().unwrap(), self.file.to_str().unwrap()]);
         println!("{said}");
-        (said["by_second"].as_f64().unwrap(), said["at_secs"].as_f64().unwrap())
+        (said["by_piece"].as_f64().unwrap(), said["at_secs"].as_f64().unwrap())
     }
 }
 
