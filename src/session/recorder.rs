@@ -125,7 +125,7 @@ impl Recorder {
     fn start_up(&mut self, now: Instant) {
         self.has_started = true;
         self.retry_at = self.settings.is_always_on.then_some(now);
-        let (folder, events) = (self.settings.folder.clone(), self.events.clone());
+        let (folder, events, retention) = (self.settings.folder.clone(), self.events.clone(), self.settings.retention);
         let repair = async move {
             for (path, done) in recover_all(&folder) {
                 let message = match done {
@@ -133,6 +133,9 @@ impl Recorder {
                     Err(error) => format!("{} was not closed and cannot be repaired: {error}", path.display()),
                 };
                 events.publish(Event::Failure { owner: "record".into(), message });
+            }
+            if let Err(error) = retention.apply(&folder, SystemTime::now()) {
+                events.publish(Event::Failure { owner: "record".into(), message: error.message });
             }
         };
         AsyncComputeTaskPool::get_or_init(TaskPool::default).spawn(repair).detach();
@@ -193,6 +196,7 @@ impl Recorder {
                 self.lost_samples += lost;
                 if !mem::replace(&mut self.told_of_loss, true) {
                     let message = "the disk is too slow: some sound is not recorded; the file says where".to_owned();
+                    self.message = Some(message.clone());
                     self.events.publish(Event::Failure { owner: "record".into(), message });
                 }
             }
@@ -273,6 +277,7 @@ impl Recorder {
             bytes: segment.map_or(0, |segment| segment.bytes),
             lost_samples: self.lost_samples,
             message: self.message.as_deref().map(Into::into),
+            said: Some(now),
         });
     }
 
@@ -297,9 +302,9 @@ impl Recorder {
                     track.is_wanted = self.is_wanted(&key);
                     self.tracks.insert(key, track);
                 }
-                Some(RecorderMessage::Sound { lane, first_sample, samples, captured }) => {
+                Some(RecorderMessage::Sound { lane, first_sample, samples, lower, captured }) => {
                     let captured_unix_nanos = captured.map(|at| moment.unix_nanos_of(at));
-                    self.take_sound(&lane, Block { first_sample, samples, captured_unix_nanos }, moment);
+                    self.take_sound(&lane, Block { first_sample, samples, lower, captured_unix_nanos }, moment);
                 }
                 Some(RecorderMessage::Packet { lane, data }) => {
                     if let Err(error) = self.take_packet(&lane, &data) {

@@ -104,7 +104,7 @@ impl Recorder {
         let Some(track) = self.tracks.get_mut(key) else { return };
         track.forget();
         track.is_wanted = false;
-        if let Err(error) = mark(&self.settings.folder, key) {
+        if let Err(error) = mark(&self.settings.folder, key, moment.unix_nanos) {
             self.complain(&error);
         }
         let Some(track) = self.tracks.get_mut(key) else { return };

@@ -100,7 +100,8 @@ impl Rig {
             for lane in ["a", "b"].iter().filter(|_| is_heard) {
                 let (lane, samples) = (lane.parse().unwrap(), sound(range.clone()).into());
                 let captured = Some(self.moment.now);
-                let message = RecorderMessage::Sound { lane, first_sample: range.start, samples, captured };
+                let message =
+                    RecorderMessage::Sound { lane, first_sample: range.start, samples, lower: None, captured };
                 self.link.send(message).unwrap();
             }
             self.recorder.turn(self.moment);
