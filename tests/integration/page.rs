@@ -81,6 +81,7 @@ fn reloads(stage: &mut Stage, count: usize) {
         stage.ask("phone", "reload", json!({}));
         let start = std::time::Instant::now();
         stage.until_phase("phone", "connected");
+        stage.screen.until("its sound", |screen| screen.lane().connection == Connected);
         println!("reload {round}: connected after {:.2} s", start.elapsed().as_secs_f64());
         assert!(start.elapsed() < Duration::from_secs(2));
         assert_eq!(stage.evaluate("phone", "document.body.dataset.key"), key);

@@ -8,6 +8,8 @@ mod status;
 mod streams;
 mod train;
 
+pub(super) use inference::{INFERENCE, MAX_FILE};
+
 use axum::{Json, Router, http::StatusCode, routing::get};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{
