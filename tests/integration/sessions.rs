@@ -160,41 +160,36 @@ fn a_full_disk_is_told_and_leaves_a_whole_file() {
 #[test]
 fn a_folder_that_goes_away_or_may_not_be_written_to_is_told_and_the_stream_goes_on() {
     let home = tempfile::tempdir().unwrap();
-    let disk = home.path().join("disk");
+    let (gone, disk) = (home.path().join("gone"), home.path().join("disk"));
     fs::create_dir(&disk).unwrap();
-    let mount = |options: &str| {
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&disk).output();
-        done.is_ok_and(|done| done.status.success())
-    };
-    let can_mount = mount("size=50m");
+    let options = ["-t", "tmpfs", "-o", "size=1m,ro", "none"];
+    let mounted = Command::new("mount").args(options).arg(&disk).output().is_ok_and(|done| done.status.success());
     let _mounted = Mounted(&disk);
-    let spoil: &[(&str, &dyn Fn(&Path))] = &[
-        ("gone", &|out| fs::remove_dir_all(out).unwrap()),
-        ("read-only", &|_| assert!(mount("remount,ro"), "a disk cannot be made read-only")),
-    ];
-    if !can_mount {
-        println!("no disk can be mounted here (that takes root): one that becomes read-only is not tested");
-    }
-    for (what, spoil) in &spoil[..if can_mount { 2 } else { 1 }] {
-        let out = disk.join(what);
+    let watch = |out: &Path, spoil: &dyn Fn()| {
         let status = home.path().join("status.json");
         let more = ["--source", "demo", "--secs", "4.5", "--status-json", status.to_str().unwrap()];
-        let child = record(home.path(), &out, &more).spawn().unwrap();
-        wait_for("a file with sound in it", Duration::from_secs(30), || {
-            sessions_in(&out).first().is_some_and(|(_, len, _)| *len > 20_000)
-        });
-        spoil(&out);
+        let child = record(home.path(), out, &more).spawn().unwrap();
+        spoil();
         let done = child.wait_with_output().unwrap();
-        let said = text(&done);
-        assert!(said.contains("recording ended, what is written stays whole"), "{what}: {said}");
         let status: serde_json::Value = serde_json::from_slice(&fs::read(&status).unwrap()).unwrap();
-        let heard = status["streams"][0]["samples_in"].as_f64().unwrap();
-        assert!(heard > 3.5 * 48_000.0 && status["streams"][0]["samples_lost"] == 0, "{what}: {heard} samples");
-        if *what == "read-only" {
-            let file = SessionFile::open(&only(&out)).unwrap();
-            assert!(file.check().is_empty() && file.lanes()[0].secs() > 0.0, "{what}");
-        }
+        let stream = &status["streams"][0];
+        let heard = stream["samples_in"].as_f64().unwrap();
+        assert!(heard > 3.5 * 48_000.0 && stream["samples_lost"] == 0, "{heard} samples; {}", text(&done));
+        assert_eq!(status["recording"]["state"], "failed");
+        text(&done)
+    };
+    let said = watch(&gone, &|| {
+        wait_for("a file with sound in it", Duration::from_secs(30), || {
+            sessions_in(&gone).first().is_some_and(|(_, len, _)| *len > 20_000)
+        });
+        fs::remove_dir_all(&gone).unwrap();
+    });
+    assert!(said.contains("recording ended, what is written stays whole") && said.contains("No such file"), "{said}");
+    if !mounted {
+        return println!("no disk can be mounted here (that takes root): a read-only one is not tested");
     }
+    let said = watch(&disk, &|| ());
+    assert!(said.contains("cannot record to") && said.contains("Read-only"), "{said}");
 }
 
 #[test]

@@ -218,10 +218,10 @@ def packets(args):
     count, sound = 0, []
     with open(args.session, "rb") as file:
         reader = make_reader(file, decoder_factories=[DecoderFactory()])
-        for _, channel, _, message in reader.iter_decoded_messages():
-            if channel.topic.endswith("/packets"):
-                count += 1
-                sound += [frame.to_ndarray().mean(axis=0) for frame in codec.decode(av.Packet(message.data))]
+        topics = [channel.topic for channel in reader.get_summary().channels.values() if channel.topic.endswith("/packets")]
+        for *_, message in reader.iter_decoded_messages(topics=topics):
+            count += 1
+            sound += [frame.to_ndarray().mean(axis=0) for frame in codec.decode(av.Packet(message.data))]
     np.clip(np.concatenate(sound) * 32768, -32768, 32767).astype("<i2").tofile(args.out)
     say(packets=count, secs=sum(map(len, sound)) / RATE)
 
