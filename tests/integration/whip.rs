@@ -214,9 +214,7 @@ fn the_gap(status: &StreamStatus) -> Gap {
 #[test]
 fn a_cut_of_the_network_is_a_gap_of_its_length_and_the_page_comes_back_by_itself() {
     let Some(mut scene) = Scene::new("30") else { return };
-    // `SESERAGI_WHIP_CUT=20` for the long one of the figures.
-    let long: f64 = std::env::var("SESERAGI_WHIP_CUT").map_or(7.0, |secs| secs.parse().unwrap());
-    let cuts = [("short", 3.0), ("long", long)];
+    let cuts = [("short", 3.0), ("long", 7.0)];
     let publishers = cuts.map(|(key, secs)| {
         scene.publish("chromium", key, &[&format!("{}", secs + 5.0), "--cut", &format!("2,{secs}")])
     });
