@@ -160,7 +160,10 @@ fn draw_panels(
     let whole = UiBuilder::new().layer_id(LayerId::background()).max_rect(context.viewport_rect());
     let mut ui = Ui::new(context.clone(), Id::new("panels"), whole);
     let mut asked = Vec::new();
-    recording::badge(context, &scene, state.is_shown);
+    recording::complaint(context, &scene);
+    if !state.is_shown {
+        recording::badge(context, &scene);
+    }
     area.rect = Some(layout::show(&mut ui, &mut state, &scene, &mut asked));
     for intent in asked {
         intents.write(intent, &mut view);

@@ -73,34 +73,37 @@ fn draw(ui: &mut Ui, language: Language, report: &RecordingReport) -> Response {
     response
 }
 
-/// Over the picture, with panels and without: that it is being recorded while no button says so, and what goes wrong with that.
-pub fn badge(ctx: &Context, scene: &Scene, is_button_shown: bool) {
+/// A mark in the corner while the panels are hidden: whoever sees the picture sees that it is being recorded.
+pub fn badge(ctx: &Context, scene: &Scene) {
     let Some(report) = scene.status.map(|status| &status.recording) else { return };
-    let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::new("recording")));
+    if !matches!(report.state, RecordingState::Recording | RecordingState::Stalled) {
+        return;
+    }
     let (_, color) = look(report);
-    let top = if is_button_shown { 72.0 } else { 18.0 };
-    let mut corner = ctx.viewport_rect().right_top() + vec2(-16.0, top);
-    let is_on = matches!(report.state, RecordingState::Recording | RecordingState::Stalled);
-    if is_on && !is_button_shown {
-        let text = format!("REC {}", format::clock(report.secs));
-        let place = painter.text(corner, Align2::RIGHT_CENTER, text, FontId::proportional(size::BODY), color);
-        painter.circle_filled(pos2(place.left() - 10.0, corner.y), 5.0, color);
-        corner.y += 26.0;
-    }
-    let is_wrong = is_on && report.lost_samples > 0
-        || report.state != RecordingState::Recording && report.state != RecordingState::Off;
-    if let (true, Some(message)) = (is_wrong, &report.message) {
-        let wide = (ctx.viewport_rect().width() * 0.5).max(200.0);
-        let text = painter.layout(message.to_string(), FontId::proportional(size::SMALL), theme::AMBER, wide);
-        let place = Align2::RIGHT_TOP.anchor_size(corner, text.size());
-        let over = place.expand2(vec2(10.0, 6.0));
-        painter.rect(
-            over,
-            CornerRadius::same(6),
-            theme::faded(theme::NIGHT, 0.92),
-            Stroke::new(1.0, theme::AMBER),
-            StrokeKind::Inside,
-        );
-        painter.galley(place.min, text, theme::AMBER);
-    }
+    let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::new("recording")));
+    let corner = ctx.viewport_rect().right_top() + vec2(-16.0, 18.0);
+    let text = format!("REC {}", format::clock(report.secs));
+    let place = painter.text(corner, Align2::RIGHT_CENTER, text, FontId::proportional(size::BODY), color);
+    painter.circle_filled(pos2(place.left() - 10.0, corner.y), 5.0, color);
+}
+
+/// What goes wrong with the recording, over the picture: a disk that is slow, full or gone.
+pub fn complaint(ctx: &Context, scene: &Scene) {
+    let Some(report) = scene.status.map(|status| &status.recording) else { return };
+    let is_wrong = match report.state {
+        RecordingState::Off => false,
+        RecordingState::Recording => report.lost_samples > 0,
+        RecordingState::Stalled | RecordingState::Failed => true,
+    };
+    let (true, Some(message)) = (is_wrong, &report.message) else { return };
+    let has_replay = scene.replay.is_some_and(|replay| replay.session.is_some());
+    let room = ctx.viewport_rect();
+    let bottom = room.center_bottom() - vec2(0.0, if has_replay { super::replay::HEIGHT + 40.0 } else { 20.0 });
+    let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::new("complaint of the recording")));
+    let font = FontId::proportional(size::BODY);
+    let text = painter.layout(message.to_string(), font, theme::AMBER, (room.width() * 0.6).max(240.0));
+    let place = Align2::CENTER_BOTTOM.anchor_size(bottom, text.size());
+    let border = Stroke::new(1.0, theme::AMBER);
+    painter.rect(place.expand2(vec2(14.0, 9.0)), CornerRadius::same(8), theme::NIGHT, border, StrokeKind::Inside);
+    painter.galley(place.min, text, theme::AMBER);
 }

@@ -30,8 +30,9 @@ use crate::{
 
 /// How often it looks for sound.
 const TICK: Duration = Duration::from_millis(10);
-/// Chunks are closed and synced this often, so that a power cut costs less than a second, the message under way included.
-const CUT_EVERY: Duration = Duration::from_millis(800);
+/// Chunks are closed and synced this often, so that a power cut costs less than a second: with the message under way 0.7 s, and the
+/// rest is for a slow disk on a busy machine.
+const CUT_EVERY: Duration = Duration::from_millis(600);
 /// Where recording is always on, a failed disk is tried again this often.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// After the end of recording, what the recogniser still says of the recorded sound is waited for this long.
