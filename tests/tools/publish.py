@@ -181,7 +181,7 @@ def compare(args):
     like = float(part @ heard / np.sqrt((part @ part) * (heard @ heard)))
     # A browser that gets no processor skips a part of its fake microphone's file: second by second, each where least is left of
     # the difference, and where it was before if that is as good.
-    sums, jumps, last = np.zeros(3), 0, at
+    sums, jumps, last = np.zeros(3), [], at
     energy = np.concatenate([[0.0], np.cumsum(played**2)])
     for start in range(0, len(heard) - RATE + 1, RATE):
         second = heard[start : start + RATE]
@@ -193,12 +193,13 @@ def compare(args):
         lag = low + int(np.argmin(left))
         if left[last + start - low] - left[lag - low] < 1e-3 * (second @ second):
             lag = last + start
-        jumps += lag - start != last
+        if lag - start != last:
+            jumps.append(f"{(lag - start - last) / RATE * 1e3:.1f} ms at {start / RATE:.0f} s")
         last = lag - start
         best = played[lag : lag + RATE]
         sums += (best @ second, best @ best, second @ second)
     by_second = float(sums[0] / np.sqrt(sums[1] * sums[2]))
-    say(correlation=like, by_second=by_second, jumps=int(jumps), at_secs=at / RATE, secs=len(heard) / RATE)
+    say(correlation=like, by_second=by_second, jumps=jumps, at_secs=at / RATE, secs=len(heard) / RATE)
 
 
 def main():
