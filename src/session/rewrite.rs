@@ -161,6 +161,12 @@ fn rewrite(file: &SessionFile, keeps: impl Fn(&StreamKey) -> bool) -> Result<Rec
     let mut storage = disk::create(&fresh).map_err(failed)?;
     let done = copy(file, &keeps, &mut |bytes| storage.append(&bytes).map_err(failed));
     drop(storage);
+    // It stays as old as it was, for those who delete by age.
+    if let Ok(written) = fs::metadata(path).and_then(|data| data.modified())
+        && let Ok(file) = OpenOptions::new().write(true).open(&fresh)
+    {
+        let _ = file.set_modified(written);
+    }
     let done = done.and_then(|lanes| {
         fs::rename(&fresh, path).map_err(|e| Error::io(format_args!("cannot replace {}", path.display()), &e))?;
         disk::sync_folder(path);

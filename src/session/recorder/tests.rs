@@ -330,7 +330,7 @@ fn everything_else_that_happens_is_in_the_file() {
     let file = rig.files().remove(0);
     assert!(file.check().is_empty() && file.faults().is_empty());
     let connections = file.connections(0).unwrap();
-    assert_eq!((connections.len(), connections[1].state, connections[1].at_sample), (2, ConnectionState::Lost, 8_000));
+    assert_eq!((connections.len(), connections[1].state, connections[1].at_sample), (2, ConnectionState::Lost, 8_160));
     assert_eq!(connections[1].reason.as_deref(), Some("unplugged"));
     let gaps = file.gaps(0).unwrap();
     assert_eq!((gaps[0].at_sample, gaps[0].len_samples, &*gaps[0].cause), (4_000, 800, "lost"));
