@@ -1,6 +1,6 @@
 //! A session in the formats that others read: sound, pictures, numbers, tokens and labels.
 //!
-//! The writers take slices and plain values and know nothing of session files; [`run`] joins the two.
+//! The writers take slices and plain values and know nothing of session files; `run` joins the two.
 
 mod audio;
 pub mod file;
