@@ -66,7 +66,7 @@ export class Publisher {
     preferRedundancy(transceiver);
     const timer = setTimeout(() => attempt.abort(), patienceMillis);
     try {
-      await peer.setLocalDescription();
+      await offer(peer);
       const response = await fetch(`/whip/${encodeURIComponent(this.#key)}`, {
         method: "POST",
         headers: { ...this.#headers(), "Content-Type": "application/sdp" },
@@ -103,6 +103,20 @@ export class Publisher {
     const resource = this.#resource;
     this.drop();
     if (resource) fetch(resource, { method: "DELETE", headers: this.#headers(), keepalive: true }).catch(() => {});
+  }
+}
+
+/**
+ * Offers to send again what got lost (RFC 4585). Browsers can do it and do not offer it for sound, so it is written into the offer;
+ * one that does not let itself be written into offers what it likes.
+ */
+async function offer(peer) {
+  const { sdp } = await peer.createOffer();
+  const asked = sdp.replace(/^a=rtpmap:(\d+) (?:opus|red)\/48000\/2\r\n/gim, (line, type) => `${line}a=rtcp-fb:${type} nack\r\n`);
+  try {
+    await peer.setLocalDescription({ type: "offer", sdp: asked });
+  } catch {
+    await peer.setLocalDescription();
   }
 }
 

@@ -88,7 +88,9 @@ PAGE = """async () => {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: sound });
   const pc = window.pc = new RTCPeerConnection();
   pc.addTransceiver(stream.getAudioTracks()[0], { direction: "sendonly", streams: [stream] });
-  await pc.setLocalDescription();
+  const { sdp } = await pc.createOffer();
+  const again = (line, type) => `${line}a=rtcp-fb:${type} nack\\r\\n`;
+  await pc.setLocalDescription({ type: "offer", sdp: sdp.replace(/^a=rtpmap:(\\d+) (?:opus|red)\\/48000\\/2\\r\\n/gim, again) });
   if (pc.iceGatheringState !== "complete") {
     await new Promise((done) => { pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && done(); setTimeout(done, 1000); });
   }

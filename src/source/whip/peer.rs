@@ -17,9 +17,9 @@ use str0m::{
 use super::OpusPacket;
 use crate::{Error, Result};
 
-/// How many packets wait for one that is missing, and how long.
-const REORDERED: usize = 6;
-const REORDERED_FOR: Duration = Duration::from_millis(60);
+/// How many packets wait for one that is missing, and how long: until it has been asked for and sent again.
+const REORDERED: usize = 10;
+const REORDERED_FOR: Duration = Duration::from_millis(100);
 /// What a browser is asked to code the voice with, bits a second; left alone, Chromium takes 32,000.
 const BITRATE: u32 = 128_000;
 
@@ -39,6 +39,9 @@ pub enum Said {
 /// One publisher.
 pub struct Peer {
     rtc: Rtc,
+    /// Whether the sender offered to send again what got lost (RFC 4585). Without RTX, which audio never has, str0m asks only
+    /// where it is told to.
+    sends_again: bool,
 }
 
 impl Peer {
@@ -66,7 +69,8 @@ impl Peer {
             .sdp_api()
             .accept_offer(sdp)
             .map_err(|error| Error::invalid(format!("the SDP offer cannot be answered: {error}")))?;
-        Ok((Self { rtc }, with_wishes(&answer.to_sdp_string())))
+        let sends_again = offer.lines().any(|line| line.trim_end().strip_prefix("a=rtcp-fb:").is_some_and(is_nack));
+        Ok((Self { rtc, sends_again }, with_wishes(&answer.to_sdp_string(), sends_again)))
     }
 
     /// Whether bytes that came from `source` for `local` are for this peer.
@@ -97,6 +101,11 @@ impl Peer {
                 Ok(Output::Timeout(at)) => return Some(at),
                 Ok(Output::Transmit(out)) => say(Said::Transmit(out.destination, out.contents.to_vec())),
                 Ok(Output::Event(Event::MediaData(media))) if media.params.spec().codec.kind() == MediaKind::Audio => {
+                    if self.sends_again
+                        && let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(media.mid, media.rid)
+                    {
+                        stream.suppress_nack(false);
+                    }
                     say(Said::Packet(OpusPacket {
                         seq: **media.seq_range.start(),
                         timestamp: media.time.numer(),
@@ -123,9 +132,14 @@ fn input(source: SocketAddr, destination: SocketAddr, bytes: &[u8], now: Instant
     Some(Input::Receive(now, Receive::new(Protocol::Udp, source, destination, bytes).ok()?))
 }
 
+/// Whether a line of feedback is `TYPE nack`, for any packet.
+fn is_nack(line: &str) -> bool {
+    line.split_once(' ').is_some_and(|(_, feedback)| feedback == "nack")
+}
+
 /// The answer with what is wished of the sender: redundancy first, which Chromium only uses then, and a bit rate worth listening
 /// to. Two channels, of which one is heard: for one, Chromium codes as for a telephone call, with a high-pass that bends the lows.
-fn with_wishes(answer: &str) -> String {
+fn with_wishes(answer: &str, sends_again: bool) -> String {
     let type_of = |codec: &str| {
         answer.lines().find_map(|line| {
             let (number, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
@@ -143,6 +157,10 @@ fn with_wishes(answer: &str) -> String {
         }
         if opus.is_some_and(|opus| line.starts_with(&format!("a=fmtp:{opus} "))) {
             out.push_str(&format!(";maxaveragebitrate={BITRATE};stereo=1\r\na=ptime:{FRAME_MILLIS}"));
+            if sends_again {
+                let types = [opus, red].into_iter().flatten();
+                types.for_each(|number| out.push_str(&format!("\r\na=rtcp-fb:{number} nack")));
+            }
         }
         out.push_str("\r\n");
     }

@@ -199,3 +199,16 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn lost_packets_are_asked_for_where_the_sender_offers_that() {
+    let (.., offer, _) = offer(Direction::SendOnly);
+    let answer_to =
+        |offer: &str| Peer::answer(offer, &["10.0.0.1:5000".parse().unwrap()], &cert(), Instant::now()).unwrap().1;
+    assert!(!answer_to(&offer).contains("nack"));
+    let line = offer.lines().find(|line| line.ends_with("opus/48000/2")).unwrap();
+    let number = line["a=rtpmap:".len()..].split(' ').next().unwrap();
+    let again = offer.replace(line, &format!("{line}\r\na=rtcp-fb:{number} nack"));
+    let answer = answer_to(&again);
+    assert!(answer.contains(&format!("a=rtcp-fb:{number} nack\r\n")), "{answer}");
+}
