@@ -1,13 +1,16 @@
 //! A model's card, and the model: card and network together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::beam::BeamSearch;
 use super::model::{ModelConfig, Network};
+use super::sizes::{self, Size};
 use super::weights;
 use crate::dsp::mel::FeatureConfig;
 use crate::{Error, Result};
@@ -27,8 +30,11 @@ pub struct Card {
     pub created: String,
     /// Seed of the run that made it.
     pub seed: u64,
-    /// The words it knows. Class 0 of the network is the blank, class `i + 1` is word `i`.
+    /// The words or characters it knows. Class 0 of the network is the blank, class `i + 1` is token `i`.
     pub tokens: Vec<String>,
+    /// What a token is.
+    #[serde(default, skip_serializing_if = "Unit::is_words")]
+    pub unit: Unit,
     /// How sound becomes feature frames.
     pub features: FeatureConfig,
     /// The network's sizes.
@@ -43,6 +49,30 @@ pub struct Card {
     pub metrics: BTreeMap<String, f64>,
     /// BLAKE3 hash of the weights file in hexadecimal; checked on loading.
     pub weights_blake3: String,
+}
+
+/// What the tokens of a model are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    /// Words, separated by blanks.
+    #[default]
+    Words,
+    /// Characters of a text; the blank between words is one of them.
+    Characters,
+}
+
+impl Unit {
+    fn is_words(&self) -> bool {
+        *self == Self::Words
+    }
+
+    /// What stands between two tokens in a text.
+    pub fn separator(self) -> &'static str {
+        match self {
+            Self::Words => " ",
+            Self::Characters => "",
+        }
+    }
 }
 
 /// How the network's outputs become words.
@@ -61,6 +91,11 @@ impl Decoding {
     /// The usual values for `tokens` words.
     pub fn words(tokens: usize) -> Self {
         Self { thresholds: vec![0.5; tokens], endpoint_secs: 0.6, repeat_secs: 0.12 }
+    }
+
+    /// The usual values for `tokens` characters: none is kept out, and a letter may come twice in a row.
+    pub fn characters(tokens: usize) -> Self {
+        Self { thresholds: vec![0.0; tokens], endpoint_secs: 0.8, repeat_secs: 0.0 }
     }
 }
 
@@ -90,10 +125,21 @@ impl Card {
             decoding: Decoding::words(tokens.len()),
             features,
             tokens,
+            unit: Unit::Words,
             data: Vec::new(),
             licence: String::new(),
             metrics: BTreeMap::new(),
             weights_blake3: String::new(),
+        }
+    }
+
+    /// As [`Self::words`], over characters.
+    pub fn characters(name: impl Into<String>, tokens: Vec<String>, features: FeatureConfig) -> Self {
+        Self {
+            unit: Unit::Characters,
+            model: sizes::config(Unit::Characters, Size::M, features.bands, tokens.len()),
+            decoding: Decoding::characters(tokens.len()),
+            ..Self::words(name, tokens, features)
         }
     }
 
@@ -116,7 +162,8 @@ impl Card {
             return fail(format!("features.bands is {bands}, but model.bands is {model}"));
         }
         let mut seen = std::collections::BTreeSet::new();
-        if let Some(bad) = self.tokens.iter().find(|token| token.trim().is_empty() || !seen.insert(token.as_str())) {
+        let is_empty = |token: &str| token.is_empty() || (self.unit.is_words() && token.trim().is_empty());
+        if let Some(bad) = self.tokens.iter().find(|token| is_empty(token) || !seen.insert(token.as_str())) {
             return fail(format!("token \"{bad}\" is empty or there twice"));
         }
         if let Some(bad) = self.decoding.thresholds.iter().find(|t| !(0.0..=1.0).contains(*t)) {
@@ -152,6 +199,7 @@ impl Card {
 pub struct Model {
     card: Card,
     network: Network,
+    search: Option<Arc<BeamSearch>>,
 }
 
 impl Model {
@@ -180,7 +228,7 @@ impl Model {
         if !result.is_success() {
             return Err(fail(format!("they do not fit the card: {result}")));
         }
-        Ok(Self { card, network: network.valid() })
+        Ok(Self { card, network: network.valid(), search: None })
     }
 
     /// The same model with one threshold for all tokens.
@@ -188,7 +236,17 @@ impl Model {
         let mut card = self.card.clone();
         card.decoding.thresholds.fill(threshold);
         card.validate()?;
-        Ok(Self { card, network: self.network.clone() })
+        Ok(Self { card, network: self.network.clone(), search: self.search.clone() })
+    }
+
+    /// The same model, whose segments are searched once they are over.
+    pub fn with_search(&self, search: BeamSearch) -> Self {
+        Self { card: self.card.clone(), network: self.network.clone(), search: Some(Arc::new(search)) }
+    }
+
+    /// How its segments are searched once they are over, if they are.
+    pub fn search(&self) -> Option<Arc<BeamSearch>> {
+        self.search.clone()
     }
 
     /// The content of the weights file: safetensors.

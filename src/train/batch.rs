@@ -13,8 +13,10 @@ use crate::dsp::mel::{FeatureConfig, LogMel};
 use crate::task::nice_this_thread;
 use crate::{Error, Result};
 
-/// Length of a training scene.
+/// Length of a training scene; at least, where the longest transcript's recording needs more.
 const SCENE_SECS: f32 = 6.0;
+/// What augmentation and silence may add to the longest recording.
+const ROOM: f32 = 1.25;
 
 /// Feature frames of several sounds of one length, and what is said in each.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +57,8 @@ pub struct Batcher {
 impl Batcher {
     /// Batches of `batch_size` scenes from the train clips of `dataset`.
     pub fn new(dataset: Arc<Dataset>, features: FeatureConfig, batch_size: usize, seed: u64) -> Self {
-        Self { composer: Composer::new(dataset, SCENE_SECS), features, batch_size, seed }
+        let scene_secs = scene_secs(&dataset);
+        Self { composer: Composer::new(dataset, scene_secs), features, batch_size, seed }
     }
 
     /// The batch of `step`: always the same for one dataset, seed and step.
@@ -82,6 +85,13 @@ impl Batcher {
         }
         Ok(batch)
     }
+}
+
+/// Six seconds hold some words; of texts, the longest one fits.
+fn scene_secs(dataset: &Dataset) -> f32 {
+    let longest = dataset.clips.iter().filter(|_| dataset.spelling.is_some()).map(|clip| clip.samples.len()).max();
+    let longest_secs = longest.unwrap_or(0) as f32 / dataset.sample_rate_hz.max(1) as f32;
+    SCENE_SECS.max(longest_secs * ROOM + 0.5)
 }
 
 /// A rayon pool whose threads give way to everything else; a panic in a spawned job ends that job only.

@@ -18,6 +18,8 @@ use super::run::{Outcome, Run};
 use super::spec::TrainSpec;
 use super::trainer::places;
 use crate::models::ModelStore;
+use crate::recognise::search_args::SearchArgs;
+use crate::recognise::sizes::Size;
 use crate::{Error, Result};
 
 /// What `seseragi train` takes.
@@ -47,6 +49,18 @@ pub struct TrainArgs {
     /// Go on from the checkpoint of the same name
     #[arg(long)]
     pub resume: bool,
+    /// Begin with the weights of this model; its features and sizes stay, words new to it are learnt
+    #[arg(long, value_name = "MODEL", conflicts_with = "size")]
+    pub from: Option<String>,
+    /// Learn these words of the datasets only, separated by commas
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub words: Vec<String>,
+    /// How large the network is
+    #[arg(long, value_enum, default_value_t = Size::M)]
+    pub size: Size,
+    /// Learn from at most so many clips, of each word as many as of the others
+    #[arg(long, value_name = "CLIPS")]
+    pub limit: Option<usize>,
     /// Threads to compute on
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
@@ -76,6 +90,8 @@ pub struct EvaluateArgs {
     /// Save what was read as what as FILE.csv and FILE.png
     #[arg(long, value_name = "FILE")]
     pub confusion: Option<PathBuf>,
+    #[command(flatten)]
+    pub search: SearchArgs,
     /// Decides order, gaps and noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -126,11 +142,27 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
         seed: args.seed,
         resume_from_checkpoint: args.resume,
         patience_epochs: args.patience,
+        base_model: args.from.clone(),
+        words: args.words.clone(),
+        size: args.size,
+        limit_samples: args.limit,
         ..TrainSpec::new(&args.out, first)
     };
+    drive(spec, models, args.threads, args.json, is_interrupted)
+}
+
+/// Drives a run of `spec` to its end, or until it is interrupted, and shows how it goes.
+pub fn drive(
+    spec: TrainSpec,
+    models: ModelStore,
+    threads: usize,
+    is_json: bool,
+    is_interrupted: &Arc<AtomicBool>,
+) -> Result<()> {
+    let name = spec.model_name.clone();
     let mut run = Run::new(spec, places(models.clone())?)?;
-    let pool = low_priority_pool("train", args.threads)?;
-    let mut show = Show::new(args.json);
+    let pool = low_priority_pool("train", threads)?;
+    let mut show = Show::new(is_json);
     loop {
         if is_interrupted.load(Relaxed) {
             run.write_checkpoint()?;
@@ -142,7 +174,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
             outcome => show.outcome(&run, outcome),
         }
     }
-    let path = models.list().into_iter().find(|info| info.name == args.out).map(|info| info.path);
+    let path = models.list().into_iter().find(|info| info.name == name).map(|info| info.path);
     show.end(&run, &path.unwrap_or_default().display().to_string());
     Ok(())
 }
@@ -152,7 +184,7 @@ pub fn evaluate(args: &EvaluateArgs, models: ModelStore) -> Result<()> {
     if args.snr.is_some_and(|snr| !(-20.0..=100.0).contains(&snr)) {
         return Err(Error::invalid("--snr must lie between -20 and 100 dB"));
     }
-    let model = models.load(&args.model)?;
+    let model = args.search.apply(models.load(&args.model)?)?;
     let mut listing = Listing::scan(&[find(&args.dataset, &places(models)?.datasets)?])?;
     listing.files.retain(|file| file.label.is_some());
     if args.all {

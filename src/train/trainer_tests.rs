@@ -98,7 +98,11 @@ fn every_step_is_in_the_curve_and_every_update_is_an_event() {
     let (records, missed) = bench.events.read_after(0, usize::MAX);
     let updates = records.iter().filter(|record| matches!(record.event, Event::Progress(_))).count() as u64;
     assert_eq!((updates, missed), (bench.handle.progress().updates, 0));
-    assert!(records.iter().any(|record| matches!(&record.event, Event::ModelSaved { model } if &**model == "tones")));
+    assert!(
+        records.iter().any(
+            |record| matches!(&record.event, Event::ModelSaved { model, takes_over: false } if &**model == "tones")
+        )
+    );
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn a_failed_run_says_why_and_frees_the_trainer() {
     bench.handle.start(TrainSpec { epochs: 1, ..bench.spec() }).unwrap();
     bench.tick_until(|progress| progress.phase == Phase::Failed);
     let message = bench.handle.progress().message.clone().unwrap();
-    assert!(message.contains("cannot write the checkpoint"), "{message}");
+    assert!(message.contains("cannot write the log"), "{message}");
     let failures = bench.events.read_after(0, usize::MAX).0;
     assert!(failures.iter().any(|record| matches!(&record.event, Event::Failure { owner, .. } if &**owner == "train")));
     bench.handle.start(bench.spec()).unwrap();

@@ -24,6 +24,7 @@ mod pulse;
 mod python;
 mod remote;
 mod replay;
+mod runs;
 mod scenarios;
 mod screen;
 mod sessions;

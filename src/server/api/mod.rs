@@ -6,6 +6,7 @@ mod models;
 mod record;
 mod status;
 mod streams;
+mod teach;
 mod train;
 
 use axum::{Json, Router, http::StatusCode, routing::get};
@@ -59,6 +60,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(status::routes())
         .merge(health::routes())
         .merge(train::routes())
+        .merge(teach::routes())
         .merge(streams::routes())
         .merge(models::routes())
         .merge(inference::routes())

@@ -15,7 +15,7 @@ const TAIL_SECS: f32 = 0.3;
 pub struct Scene {
     /// Mono samples on the 16-bit grid, like those of every stream.
     pub samples: Vec<f32>,
-    /// The classes of the words in order (label index plus one; zero is the blank).
+    /// The classes of what is said in order: words, or the characters of texts.
     pub transcript: Vec<usize>,
 }
 
@@ -80,27 +80,30 @@ impl Composer {
         let mut place = (rng.between(0.0, 1.0) * rng.unit() * rate) as usize;
         while !self.by_label.is_empty() {
             let background = &self.dataset.background;
-            let (voice, class) = if !background.is_empty() && rng.chance(0.12) {
-                (self.stretch_of_background(rng), None)
+            let (voice, said) = if !background.is_empty() && rng.chance(0.12) {
+                (self.stretch_of_background(rng), Vec::new())
             } else {
                 let clips = &self.by_label[rng.below(self.by_label.len())];
                 let clip = &self.dataset.clips[clips[rng.below(clips.len())]];
                 // Now and then backwards: a voice, and no word.
                 if rng.chance(0.04) {
                     let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
-                    (self.voice(&backwards, rng), None)
+                    (self.voice(&backwards, rng), Vec::new())
                 } else {
-                    (self.voice(&clip.samples, rng), Some(clip.label + 1))
+                    (self.voice(&clip.samples, rng), self.dataset.classes(clip.label))
                 }
             };
             if place + voice.len() > usable {
                 break;
             }
             // Words are about as loud as each other, other sounds as they may be.
-            let quietest_db = if class.is_some() { -5.0 } else { -30.0 };
+            let quietest_db = if said.is_empty() { -30.0 } else { -5.0 };
             let gain = 10f32.powf(rng.between(quietest_db, 5.0) / 20.0);
             samples[place..].iter_mut().zip(&voice).for_each(|(slot, sample)| *slot += gain * sample);
-            transcript.extend(class);
+            if !said.is_empty() && !transcript.is_empty() {
+                transcript.extend(self.dataset.between());
+            }
+            transcript.extend(said);
             let gap_secs = if is_dense || rng.chance(0.4) { rng.between(0.02, 0.25) } else { rng.between(0.2, 1.3) };
             place += voice.len() + (gap_secs * rate) as usize;
         }

@@ -131,8 +131,11 @@ fn texts_are_told_by_their_characters_and_not_learnt_as_labels() {
     let report_of_jsut = report(&jsut);
     assert_eq!((report_of_jsut.form, report_of_jsut.items, report_of_jsut.characters[&'水']), (Form::Jsut, 2, 2));
     assert_eq!(report_of_jsut.skipped[0].reason, "line 3: the text is empty");
-    let error = Listing::scan(&[jsut.path().to_path_buf()]).unwrap_err();
-    assert!(error.message.contains("has texts, and only labels can be learnt"), "{error}");
+    let listing = Listing::scan(&[jsut.path().to_path_buf()]).unwrap();
+    assert_eq!((listing.labels.len(), listing.tokens()), (2, &[" ", "を", "刻", "時", "水"].map(String::from)[..]));
+    let words = dataset(&["yes/a_07.wav", "no/b_08.wav"], &[]);
+    let error = Listing::scan(&[jsut.path().to_path_buf(), words.path().to_path_buf()]).unwrap_err();
+    assert!(error.message.contains("has texts beside labels"), "{error}");
 
     let lj = dataset(&["wavs/L1.wav"], &[("metadata.csv", "L1|Dr. \"No\"|doctor no\n")]);
     assert_eq!(report(&lj).characters.keys().collect::<String>(), " cdnort");

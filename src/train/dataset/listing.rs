@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::survey::{ADVICE, folder_name, sub_folders};
-use super::{Form, Said, Skipped, Split, Survey};
+use super::{Form, Said, Skipped, Spelling, Split, Survey, spelt};
 use crate::{Error, Result};
 
 /// A sound file of a dataset, or a part of one.
@@ -25,8 +25,10 @@ pub struct ListedFile {
 pub struct Listing {
     /// The folder's name; several are joined with `+`.
     pub name: String,
-    /// Label names of all datasets, sorted.
+    /// Label names of all datasets, or their texts, sorted.
     pub labels: Vec<String>,
+    /// How texts are made of characters, where the sets have transcripts.
+    pub spelling: Option<Spelling>,
     /// All sound files, sorted by label and path.
     pub files: Vec<ListedFile>,
     /// What the sets name and cannot be used.
@@ -66,24 +68,29 @@ pub fn known_names(known_folders: &[PathBuf]) -> Vec<String> {
 impl Listing {
     /// Lists the datasets at `roots`; labels of the same name are one label.
     ///
-    /// Refuses folders without labels or sound files and sets of one label only, since nothing can be learnt from them.
+    /// Refuses folders without labels or sound files and sets of one label only, since nothing can be learnt from them,
+    /// and labels beside texts.
     pub fn scan(roots: &[PathBuf]) -> Result<Self> {
         let surveys = roots.iter().map(|root| Survey::of(root)).collect::<Result<Vec<_>>>()?;
         let name = joined_name(roots);
         let items = || surveys.iter().flat_map(|survey| &survey.items);
-        if items().any(|item| matches!(item.said, Said::Text(_))) {
+        let has_texts = items().any(|item| matches!(item.said, Said::Text(_)));
+        if has_texts && items().any(|item| matches!(item.said, Said::Label(_))) {
             return Err(Error::invalid(format!(
-                "the dataset {name} has texts, and only labels can be learnt: give one with a label for each clip"
+                "the dataset {name} has texts beside labels, which cannot be learnt together: train two models"
             )));
         }
-        let labels: BTreeSet<&String> = items().filter_map(|item| label_of(&item.said)).collect();
-        let labels: Vec<String> = labels.into_iter().cloned().collect();
-        refuse_few(&name, &labels)?;
+        let labels: BTreeSet<String> = items().filter_map(|item| label_of(&item.said)).collect();
+        let labels: Vec<String> = labels.into_iter().collect();
+        let spelling = has_texts.then(|| Spelling::of(&labels)).transpose()?;
+        if !has_texts {
+            refuse_few(&name, &labels)?;
+        }
         let mut files: Vec<ListedFile> = items()
             .map(|item| ListedFile {
                 path: item.path.clone(),
                 span_secs: item.span_secs,
-                label: label_of(&item.said).and_then(|label| labels.binary_search(label).ok()),
+                label: label_of(&item.said).and_then(|label| labels.binary_search(&label).ok()),
                 split: item.split,
             })
             .collect();
@@ -95,21 +102,53 @@ impl Listing {
             )));
         }
         let skipped = surveys.into_iter().flat_map(|survey| survey.skipped).collect();
-        Ok(Self { name, labels, files, skipped })
+        Ok(Self { name, labels, spelling, files, skipped })
     }
 
-    /// Keeps at most `clips` of the clips to learn from, of each label as many as of the others, the first ones.
+    /// What a network learns to write: the labels or, where there are transcripts, their characters.
+    pub fn tokens(&self) -> &[String] {
+        self.spelling.as_ref().map_or(&self.labels, |spelling| &spelling.tokens)
+    }
+
+    /// Keeps the labels `words` only, with the background.
+    ///
+    /// Refuses a word that the datasets do not have, and sets with transcripts.
+    pub fn keep(&mut self, words: &[String]) -> Result<()> {
+        if self.spelling.is_some() {
+            return Err(Error::invalid(format!("the dataset {} has texts: words cannot be chosen from it", self.name)));
+        }
+        if let Some(unknown) = words.iter().find(|word| !self.labels.contains(word)) {
+            let labels = self.labels.join(", ");
+            return Err(Error::not_found(format!("the dataset {} has no \"{unknown}\"; it has: {labels}", self.name)));
+        }
+        let kept: Vec<String> = self.labels.iter().filter(|label| words.contains(label)).cloned().collect();
+        let places: Vec<Option<usize>> = self.labels.iter().map(|label| kept.binary_search(label).ok()).collect();
+        self.files.retain_mut(|file| match file.label {
+            None => true,
+            Some(label) => {
+                file.label = places[label];
+                file.label.is_some()
+            }
+        });
+        self.labels = kept;
+        refuse_few(&self.name, &self.labels)
+    }
+
+    /// Keeps at most `clips` of the clips to learn from, of each label as many as of the others, chosen by a hash of their
+    /// names, so that all speakers have their share.
     pub fn limit(&mut self, clips: usize) {
-        let mut ranks = vec![0_usize; self.labels.len()];
         let mut learnt: Vec<_> = Vec::new();
         for (i, file) in self.files.iter().enumerate() {
             if let Some(label) = file.label.filter(|_| file.split == Split::Train) {
-                ranks[label] += 1;
-                learnt.push((ranks[label], label, i));
+                let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+                learnt.push((label, *blake3::hash(name.as_bytes()).as_bytes(), i));
             }
         }
         learnt.sort_unstable();
-        let dropped: BTreeSet<_> = learnt.into_iter().skip(clips).map(|(_, _, i)| i).collect();
+        let ranked = learnt.chunk_by(|a, b| a.0 == b.0).flat_map(|of_label| of_label.iter().enumerate());
+        let mut ranked: Vec<_> = ranked.map(|(rank, &(label, _, i))| (rank, label, i)).collect();
+        ranked.sort_unstable();
+        let dropped: BTreeSet<_> = ranked.into_iter().skip(clips).map(|(_, _, i)| i).collect();
         let mut i = 0..;
         self.files.retain(|_| i.next().is_some_and(|i| !dropped.contains(&i)));
     }
@@ -128,10 +167,12 @@ impl Listing {
     }
 }
 
-fn label_of(said: &Said) -> Option<&String> {
+/// The label of what is said, or its text as it is spelt. A text of signs only says nothing.
+fn label_of(said: &Said) -> Option<String> {
     match said {
-        Said::Label(label) => Some(label),
-        Said::Text(_) | Said::Nothing => None,
+        Said::Label(label) => Some(label.clone()),
+        Said::Text(text) => Some(spelt(text)).filter(|text| !text.is_empty()),
+        Said::Nothing => None,
     }
 }
 

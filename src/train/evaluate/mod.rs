@@ -4,6 +4,7 @@ mod background;
 mod figures;
 mod hear;
 mod picture;
+mod said;
 mod text;
 
 pub use background::Background;
@@ -121,16 +122,10 @@ pub fn evaluate(
     if clips.is_empty() {
         return Err(Error::invalid(format!("the dataset {} has no clip in its {split:?} split", dataset.name)));
     }
-    let known = &model.card().tokens;
-    if let Some(unknown) = dataset.labels.iter().find(|label| !known.contains(label)) {
-        return Err(Error::invalid(format!(
-            "the model \"{}\" does not know the label {unknown}: it knows {}",
-            model.card().name,
-            known.join(", ")
-        )));
-    }
-    let alone: Vec<Spoken> = clips.iter().enumerate().map(|(at, clip)| alone(clip, dataset, conditions, at)).collect();
-    let joined = if conditions.is_stream { joined(&clips, dataset, conditions) } else { Vec::new() };
+    let said = said::of(model.card(), dataset)?;
+    let alone: Vec<Spoken> =
+        clips.iter().enumerate().map(|(at, clip)| alone(clip, &said[clip.label], dataset, conditions, at)).collect();
+    let joined = if conditions.is_stream { joined(&clips, &said, dataset, conditions) } else { Vec::new() };
     let wordless = if conditions.is_stream { wordless(dataset.sample_rate_hz, conditions.seed) } else { Vec::new() };
 
     let rate = dataset.sample_rate_hz;
@@ -152,13 +147,19 @@ pub fn evaluate(
     let (heard_alone, heard_joined) = (hear_all(model, &alone_samples)?, hear_all(model, &joined_samples)?);
     let heard_wordless = hear_all(model, &wordless)?;
 
-    let mut confusion = Confusion::new(&dataset.labels);
-    let mut delays_secs = Vec::new();
+    // Texts are not confused with each other.
+    let has_labels = dataset.spelling.is_none();
+    let mut confusion = Confusion::new(if has_labels { &dataset.labels } else { &[] });
+    let (mut right, mut delays_secs) = (0, Vec::new());
     for ((clip, said), heard) in clips.iter().zip(&alone).zip(&heard_alone) {
-        confusion.add(clip.label, heard.surest().map(|word| word.word.as_str()));
+        if has_labels {
+            confusion.add(clip.label, heard.surest().map(|word| word.word.as_str()));
+        }
         if said.words == heard.names() {
+            right += 1;
             let end_secs = f64::from(LEAD_SECS) + clip.samples.len() as f64 / f64::from(rate);
-            delays_secs.extend(heard.words.iter().map(|word| word.emitted_secs - end_secs));
+            // When the words before the last one ended, nobody wrote down.
+            delays_secs.extend(heard.words.last().map(|word| word.emitted_secs - end_secs));
         }
     }
     let (measured, measured_heard) =
@@ -175,7 +176,7 @@ pub fn evaluate(
     let processing_secs: f64 = all().map(|heard| heard.processing.as_secs_f64()).sum();
     Ok(Evaluation {
         items: clips.len(),
-        accuracy: delays_secs.len() as f64 / clips.len() as f64,
+        accuracy: f64::from(right) / clips.len() as f64,
         token_error_rate: wrong.word_error_rate(),
         char_error_rate: wrong.char_error_rate(),
         words: confusion.words(),
@@ -236,18 +237,18 @@ fn to_float(samples: &[i16]) -> impl Iterator<Item = f32> + '_ {
 }
 
 /// One clip with silence around it.
-fn alone(clip: &Clip, dataset: &Dataset, conditions: Conditions, number: usize) -> Spoken {
+fn alone(clip: &Clip, said: &[String], dataset: &Dataset, conditions: Conditions, number: usize) -> Spoken {
     let silence = vec![0.0; (LEAD_SECS * dataset.sample_rate_hz as f32) as usize];
     let mut samples = silence.clone();
     samples.extend(to_float(&clip.samples));
     samples.extend(silence);
     let mut rng = Rng::at(conditions.seed, 0, number as u64);
     add_noise(&mut samples, dataset.sample_rate_hz, conditions.snr_db, number, &mut rng);
-    Spoken { samples, words: vec![dataset.labels[clip.label].clone()] }
+    Spoken { samples, words: said.to_vec() }
 }
 
 /// All clips in random order, in streams of some words with random gaps.
-fn joined(clips: &[&Clip], dataset: &Dataset, conditions: Conditions) -> Vec<Spoken> {
+fn joined(clips: &[&Clip], said: &[Vec<String>], dataset: &Dataset, conditions: Conditions) -> Vec<Spoken> {
     let rate = dataset.sample_rate_hz as f32;
     let mut order: Vec<usize> = (0..clips.len()).collect();
     let mut rng = Rng::at(conditions.seed, 1, 0);
@@ -259,7 +260,7 @@ fn joined(clips: &[&Clip], dataset: &Dataset, conditions: Conditions) -> Vec<Spo
             samples.resize(samples.len() + (rng.between(0.1, 1.0) * rate) as usize, 0.0);
         }
         add_noise(&mut samples, dataset.sample_rate_hz, conditions.snr_db, number, &mut rng);
-        let words = members.iter().map(|&index| dataset.labels[clips[index].label].clone()).collect();
+        let words = members.iter().flat_map(|&index| said[clips[index].label].iter().cloned()).collect();
         Spoken { samples, words }
     };
     order.chunks(WORDS_PER_STREAM).enumerate().map(stream).collect()
