@@ -49,6 +49,8 @@ fn another_machine_needs_the_token_and_has_its_limits() {
         "a file of this machine": 403,
         "a folder of this machine": 403,
         "a large body": 413,
+        "lanes of its own": [201, 201, 429],
+        "the first of them again": 201,
         "without encryption": "refused",
         "connections of 40": 32,
         "of 300 requests at once some are": [200, 429],
@@ -95,7 +97,9 @@ fn a_client_of_the_original_s_protocol_gets_words() {
     let tokens: Vec<_> = finals.iter().flat_map(|message| message["payload"]["tokens"].as_array().unwrap()).collect();
     assert!(tokens.len() >= 8, "{text}");
     assert!(tokens.windows(2).all(|pair| pair[0]["start_secs"].as_f64() <= pair[1]["start_secs"].as_f64()));
-    assert!(of("partial").len() >= tokens.len() / 2, "words are told while they are spoken: {said}");
+    let partials = of("partial");
+    assert!(partials.iter().any(|message| message["payload"]["tokens"][0]["score"].is_number()), "{partials:?}");
+    assert!(partials.len() >= tokens.len() / 2, "words are told while they are spoken: {said}");
     let last = times.last().unwrap().as_f64().unwrap();
     assert!((12.0..20.0).contains(&last), "the last words came {last} s after the first");
     wait_for("the lane's end", Duration::from_secs(5), || get(served.addr(), "/api/streams").json() == json!([]));

@@ -9,6 +9,8 @@ mod streams;
 mod teach;
 mod train;
 
+pub(super) use inference::{INFERENCE, MAX_FILE};
+
 use axum::{Json, Router, http::StatusCode, routing::get};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{

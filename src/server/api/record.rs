@@ -41,9 +41,9 @@ struct RecordReply {
 )]
 async fn start_recording(
     State(shared): State<Shared>,
-    request: Result<Option<Json<RecordRequest>>, JsonRejection>,
+    request: Result<Option<Json<Option<RecordRequest>>>, JsonRejection>,
 ) -> Taken<RecordReply> {
-    let lanes = request?.map(|Json(request)| request.lanes).unwrap_or_default();
+    let lanes = request?.and_then(|Json(request)| request).unwrap_or_default().lanes;
     shared.engine.command_session(SessionIntent::Start { lanes })?;
     taken(RecordReply { asked: "start" })
 }
