@@ -19,7 +19,7 @@ use seseragi::{
     engine::Engine,
     link::LinkStatus,
     models::ModelStore,
-    recognise::{card::Model, online::Online},
+    recognise::{card::Model, transcribe::transcribe},
     status::Status,
     stream::{MAX_STREAMS, StreamCommand, StreamKey},
 };
@@ -40,17 +40,18 @@ fn to_recogniser(status: &Status) -> &LinkStatus {
 
 /// The words in `samples`, recognised by themselves.
 fn words_of(model: &Arc<Model>, samples: &[i16]) -> Vec<String> {
-    let (mut online, mut events) = (Online::new(RATE_HZ).expect("a usual rate"), Vec::new());
-    online.swap(model.clone(), &mut events).expect("usual features");
-    online.start(0, &mut events).expect("a start");
-    online.accept(0, samples, &mut events).expect("sound");
-    online.transcript().tokens().iter().map(|token| token.token.to_string()).collect()
+    let float: Vec<f32> = samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
+    let heard = transcribe(&float, RATE_HZ, model).expect("sound");
+    heard.transcript.tokens().iter().map(|token| token.token.to_string()).collect()
 }
 
 fn main() {
     let home = tempfile::tempdir().expect("a folder");
-    let speech = sound::speech(RATE_HZ, SECS * MAX_STREAMS);
-    let parts: Vec<_> = speech.chunks(SECS * RATE_HZ as usize).collect();
+    let mut speech = sound::speech(RATE_HZ, SECS * MAX_STREAMS);
+    let len = SECS * RATE_HZ as usize;
+    // Each ends in a second of silence: half a word at the end is heard in one way or another.
+    speech.chunks_mut(len).for_each(|part| part[len - RATE_HZ as usize..].fill(0));
+    let parts: Vec<_> = speech.chunks(len).collect();
     let store =
         ModelStore::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models"), home.path().join("models"));
     let config = Config::default();

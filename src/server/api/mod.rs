@@ -3,6 +3,7 @@
 pub(super) mod health;
 mod inference;
 mod models;
+mod object;
 mod record;
 mod status;
 mod streams;
