@@ -222,7 +222,11 @@ impl Run {
             self.stage = Stage::Load(loader, checkpoint);
             return Ok(Outcome::Loading { read, total });
         }
-        let dataset = loader.finish()?;
+        let mut dataset = loader.finish()?;
+        if let Some(base) = self.base.as_ref().filter(|_| dataset.spelling.is_none()) {
+            let is_new = |label: &String| !base.card().tokens.contains(label);
+            dataset.new_labels = (0..dataset.labels.len()).filter(|&label| is_new(&dataset.labels[label])).collect();
+        }
         let summary = dataset.summary();
         if summary.train == 0 {
             return Err(Error::invalid(format!("no usable clip of {} is in its train split", dataset.name)));

@@ -30,6 +30,7 @@ mod screen;
 mod sessions;
 mod sse;
 mod stage;
+mod teaching;
 #[cfg(unix)]
 mod whip;
 #[cfg(target_os = "linux")]

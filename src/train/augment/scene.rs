@@ -10,6 +10,9 @@ use crate::train::rng::Rng;
 /// Kept free at a scene's end, since a network that hears no future names a word shortly after it.
 const TAIL_SECS: f32 = 0.3;
 
+/// A label that is new is said so many times as often as one that is known.
+const NEW_SHARES: usize = 3;
+
 /// Sound and what is said in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
@@ -34,6 +37,8 @@ impl Composer {
         for (index, clip) in dataset.clips.iter().enumerate().filter(|(_, clip)| clip.split == Split::Train) {
             by_label[clip.label].push(index);
         }
+        let said_more: Vec<Vec<usize>> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
+        by_label.extend((1..NEW_SHARES).flat_map(|_| said_more.iter().cloned()));
         by_label.retain(|clips| !clips.is_empty());
         let scene_len = (scene_secs * dataset.sample_rate_hz as f32) as usize;
         Self { dataset, by_label, scene_len }
@@ -249,6 +254,18 @@ mod tests {
             let scene = composer.compose(&mut Rng::at(1, 0, item));
             assert!(scene.transcript.iter().all(|class| [1, 2].contains(class)), "{:?}", scene.transcript);
         }
+    }
+
+    #[test]
+    fn a_new_label_is_said_more_often() {
+        let share = |new_labels: Vec<usize>| {
+            let composer = Composer::new(Arc::new(Dataset { new_labels, ..(*dataset(false)).clone() }), 6.0);
+            let said: Vec<usize> =
+                (0..80).flat_map(|item| composer.compose(&mut Rng::at(3, 0, item)).transcript).collect();
+            said.iter().filter(|&&class| class == 2).count() as f32 / said.len() as f32
+        };
+        let (usual, new) = (share(Vec::new()), share(vec![1]));
+        assert!((usual - 0.5).abs() < 0.1 && (new - 0.75).abs() < 0.1, "{usual} and {new}");
     }
 
     #[test]

@@ -167,11 +167,11 @@ impl Listing {
     }
 }
 
-/// The label of what is said, or its text as it is spelt. A text of signs only says nothing.
+/// The label of what is said, or its text as it is spelt.
 fn label_of(said: &Said) -> Option<String> {
     match said {
         Said::Label(label) => Some(label.clone()),
-        Said::Text(text) => Some(spelt(text)).filter(|text| !text.is_empty()),
+        Said::Text(text) => Some(spelt(text)),
         Said::Nothing => None,
     }
 }

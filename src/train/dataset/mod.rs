@@ -86,6 +86,8 @@ pub struct Dataset {
     pub background: Vec<Box<[i16]>>,
     /// Files that were left out.
     pub skipped: Vec<Skipped>,
+    /// Labels that are new to the network that learns from it, and so are said more often than the others.
+    pub new_labels: Vec<usize>,
 }
 
 impl Dataset {
