@@ -160,26 +160,28 @@ def compare(args):
     at = int(np.argmax(match[: len(played) - len(heard) + 1]))
     part = played[at : at + len(heard)]
     like = float(part @ heard / np.sqrt((part @ part) * (heard @ heard)))
-    # A browser that gets no processor skips a part of its fake microphone's file: second by second, each where least is left of
-    # the difference, and where it was before if that is as good.
-    sums, jumps, last = np.zeros(3), 0, at
+    # A browser that gets no processor skips a part of its fake microphone's file: quarter second by quarter second, each where
+    # least is left of the difference, which is where it was before unless another place is clearly better.
+    sums, jumps, last, piece = np.zeros(3), [], at, RATE // 4
     energy = np.concatenate([[0.0], np.cumsum(played**2)])
-    for start in range(0, len(heard) - RATE + 1, RATE):
-        second = heard[start : start + RATE]
+    usual = (heard @ heard) * piece / len(heard)
+    for start in range(0, len(heard) - piece + 1, piece):
+        part = heard[start : start + piece]
         low = max(0, last + start - RATE)
-        around = played[low : low + 3 * RATE]
-        size = 1 << 18
-        match = np.fft.irfft(np.fft.rfft(around, size) * np.conj(np.fft.rfft(second, size)))[: len(around) - RATE + 1]
-        left = energy[low + RATE : low + RATE + len(match)] - energy[low : low + len(match)] - 2 * match
+        around = played[low : low + 2 * RATE + piece]
+        size = 1 << 17
+        match = np.fft.irfft(np.fft.rfft(around, size) * np.conj(np.fft.rfft(part, size)))[: len(around) - piece + 1]
+        left = energy[low + piece : low + piece + len(match)] - energy[low : low + len(match)] - 2 * match
         lag = low + int(np.argmin(left))
-        if left[last + start - low] - left[lag - low] < 1e-3 * (second @ second):
+        if left[last + start - low] - left[lag - low] < max(0.2 * (part @ part), 0.1 * usual):
             lag = last + start
-        jumps += lag - start != last
+        if lag - start != last:
+            jumps.append(f"{(lag - start - last) / RATE * 1e3:.1f} ms at {start / RATE:.2f} s")
         last = lag - start
-        best = played[lag : lag + RATE]
-        sums += (best @ second, best @ best, second @ second)
-    by_second = float(sums[0] / np.sqrt(sums[1] * sums[2]))
-    say(correlation=like, by_second=by_second, jumps=int(jumps), at_secs=at / RATE, secs=len(heard) / RATE)
+        best = played[lag : lag + piece]
+        sums += (best @ part, best @ best, part @ part)
+    by_piece = float(sums[0] / np.sqrt(sums[1] * sums[2]))
+    say(correlation=like, by_piece=by_piece, jumps=jumps, at_secs=at / RATE, secs=len(heard) / RATE)
 
 
 def main():

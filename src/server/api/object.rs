@@ -15,7 +15,7 @@ pub(super) struct Object<T>(pub(super) T);
 
 impl<T: DeserializeOwned> Object<T> {
     fn of(map: Map<String, Value>) -> Result<Self, ApiError> {
-        serde_json::from_value(Value::Object(map)).map(Self).map_err(|error| {
+        serde_path_to_error::deserialize(Value::Object(map)).map(Self).map_err(|error| {
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the body is not understood: {error}"))
         })
     }

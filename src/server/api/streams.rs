@@ -144,7 +144,7 @@ async fn mute_stream(
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
     /// Its place from the top, counted from 0; the last one if there are fewer.
-    #[schema(value_type = u32, maximum = 4294967295_u32)]
+    #[schema(value_type = u64, maximum = 4294967295_u32)]
     #[serde(deserialize_with = "whole")]
     to: Option<u32>,
 }

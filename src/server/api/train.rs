@@ -52,7 +52,7 @@ struct StartRequest {
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     specific_checkpoint: Option<String>,
     /// Learns from at most so many clips.
-    #[schema(minimum = 1, maximum = 4294967295_u32)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 4294967295_u32)]
     #[serde(default, deserialize_with = "whole")]
     limit_samples: Option<u32>,
 }
@@ -143,8 +143,8 @@ async fn throttle_training(
     let (trainer, mut throttle) = (shared.engine.trainer(), shared.engine.trainer().granted());
     throttle.threads = threads.map_or(throttle.threads, |threads| threads as usize);
     if let Some(duty) = duty {
-        // Just over 1 would be 1 as the smaller number that it becomes.
-        throttle.duty = if duty > 1.0 { f32::INFINITY } else { duty as f32 };
+        // Just outside would be inside as the shorter number that it becomes.
+        throttle.duty = if (0.0..=1.0).contains(&duty) { duty as f32 } else { f32::NAN };
     }
     taken(trainer.throttle(throttle)?)
 }
