@@ -87,7 +87,7 @@ fn clips_are_kept_listed_and_removed() {
     clips.remove("turn on", "002.wav").unwrap();
     assert_eq!(clips.add("turn on", 16_000, &tone(1, 9.0)).unwrap(), "004.wav", "no name is given twice");
     assert_eq!(clips.remove("turn on", "../x").unwrap_err().kind, ErrorKind::NotFound);
-    ["001.wav", "003.wav", "004.wav"].map(|name| clips.remove("turn on", name).unwrap());
+    ["001.wav", "003.wav", "004.wav"].iter().for_each(|name| clips.remove("turn on", name).unwrap());
     assert_eq!(clips.words().unwrap(), [], "the folder goes with its last clip");
 
     let message = |samples: &[f32]| clips.add("x", 8_000, samples).unwrap_err().message;
