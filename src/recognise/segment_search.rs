@@ -69,7 +69,7 @@ fn posterior(logits: &[f32], class: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::card::Unit;
+    use super::super::card::{Card, Decoding, Unit};
     use super::super::decoder::Decoder;
     use super::super::lexicon::tests::card;
     use super::*;
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_lexicon_mends_what_greedy_decoding_spells_wrong() {
-        let card = card(&["a", "b", "c"], Unit::Characters);
+        let card = Card { decoding: Decoding::characters(3), ..card(&["a", "b", "c"], Unit::Characters) };
         let silence = [(0, 0.98); 15];
         // Greedy reads "ac", of which the c is a guess.
         let frames = [&silence[..3], &[(1, 0.9), (3, 0.5)][..], &silence[..]].concat();
