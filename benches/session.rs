@@ -75,7 +75,7 @@ fn main() {
     println!("verifying: {:.0} times real time", lane.audio_secs / lane.took_secs);
 }
 
-/// Writes a session of one lane as the recorder does, a chunk each 0.8 s.
+/// Writes a session of one lane as the recorder does, a chunk each 0.6 s.
 fn write(path: &Path, sound: &[i16], secs: u64) {
     let program = ProgramRecord { program: program_name(), part: 1 };
     let mut writer = SessionWriter::new(&program, 1).expect("a writer");
@@ -101,8 +101,8 @@ fn write(path: &Path, sound: &[i16], secs: u64) {
         let from = (at % (sound.len() as u64 / block * block)) as usize;
         writer.sound(lane, at, &sound[from..from + block as usize]).expect("sound");
         at += block;
-        if at.is_multiple_of(RATE * 4 / 5) {
-            if at.is_multiple_of(RATE * 4) {
+        if at.is_multiple_of(RATE * 3 / 5) {
+            if at.is_multiple_of(RATE * 3) {
                 let start_secs = at as f64 / RATE as f64;
                 let token = Token { token: "one".into(), start_secs, end_secs: start_secs + 0.4, score: 0.9 };
                 writer.lane_record(lane, at, &Segment::new(vec![token]).expect("a token")).expect("a record");

@@ -63,6 +63,9 @@ pub struct StreamConfig {
     /// The rate of every stream, Hz.
     #[serde(deserialize_with = "limits::sample_rate_hz")]
     pub sample_rate_hz: u32,
+    /// Bits of a recorded sample, 16 or 24. What is analysed, recognised and heard are the upper 16.
+    #[serde(default = "sixteen", deserialize_with = "limits::bit_depth")]
+    pub bit_depth: u16,
     /// FFT size, samples, a power of two.
     #[serde(deserialize_with = "limits::fft_size")]
     pub fft_size: usize,
@@ -132,6 +135,10 @@ pub struct ServerConfig {
     /// Origins, such as `https://studio.example`, whose pages may publish sound over WHIP.
     #[serde(default)]
     pub whip_origins: Vec<String>,
+}
+
+fn sixteen() -> u16 {
+    16
 }
 
 fn lan_port() -> u16 {
@@ -336,6 +343,7 @@ mod tests {
         assert!(message.starts_with(&format!("config.ron, line {line}, column ")), "{message}");
         assert!(message.ends_with("fft_size is 2000; allowed is a power of two from 256 to 8192 samples"), "{message}");
         assert!(error_of("fps: 60", "fps: 0").contains("fps is 0; allowed is 1 to 240 frames a second"));
+        assert!(error_of("bit_depth: 16", "bit_depth: 20").contains("bit_depth is 20; allowed is 16 or 24"));
         assert!(error_of("hop: 512", "hop: 4096").contains("at most the fft_size"));
         assert!(error_of("floor_db: -90.0", "floor_db: -2.0").contains("at least 10 dB below"));
         assert!(error_of("fps: 60", "fpz: 60").contains("fpz"));

@@ -91,7 +91,9 @@ impl Drop for LanePlace {
         if let Some(shared) = self.shared.upgrade() {
             let mut lanes = shared.lanes.write().unwrap_or_else(PoisonError::into_inner);
             if let Some(at) = lanes.iter().position(|lane| lane.id == self.id) {
-                shared.recogniser.remove_lane(&lanes.remove(at).key);
+                let key = lanes.remove(at).key;
+                shared.recogniser.remove_lane(&key);
+                shared.recorder.remove_lane(key);
             }
         }
     }
@@ -221,9 +223,7 @@ impl Engine {
 
     /// What fills a stream, if there is one of that key.
     pub fn source_of(&self, key: &StreamKey) -> Option<SourceSpec> {
-        let lanes = self.lanes();
-        let at = position(&lanes, key).ok()?;
-        Some(lanes[at].pump.load().source.clone())
+        self.lanes().iter().find(|lane| lane.key == *key).map(|lane| lane.pump.load().source.clone())
     }
 
     /// Where the drawing publishes its figures.
@@ -296,8 +296,8 @@ impl Engine {
     pub fn move_stream(&self, key: &StreamKey, to: usize) -> Result<()> {
         let mut lanes = self.lanes_mut();
         let at = position(&lanes, key)?;
+        let to = to.min(lanes.len() - 1);
         let lane = lanes.remove(at);
-        let to = to.min(lanes.len());
         lanes.insert(to, lane);
         drop(lanes);
         self.shared.events.publish(Event::Lane { stream: key.clone(), change: LaneChange::Moved(to) });
@@ -355,7 +355,7 @@ impl Engine {
             realtime_running: streams.iter().any(StreamStatus::is_running),
             streams,
             training: TrainingStatus::of(&progress),
-            recording: (*shared.recorder.report().load()).clone(),
+            recording: shared.recorder.report().load().at(now),
             frames: *shared.frames.load(),
             tasks: shared.tasks.status(),
             links: shared.links.status(),

@@ -61,6 +61,8 @@ pub struct StreamStatus {
     pub history: Vec<Transition>,
     /// The stream's rate, Hz.
     pub sample_rate_hz: u32,
+    /// Bits of a recorded sample, 16 or 24.
+    pub bit_depth: u16,
     /// Samples that arrived, at the stream's rate.
     pub samples_in: u64,
     /// Samples that are missing: the sum of all gaps.
@@ -150,6 +152,7 @@ impl StreamStatus {
             connection: pump.connection.state(),
             history: pump.connection.history().to_vec(),
             sample_rate_hz: pump.sample_rate_hz,
+            bit_depth: pump.bit_depth,
             samples_in: pump.stats.samples_in,
             samples_lost: pump.stats.samples_lost,
             xruns: pump.stats.xruns,

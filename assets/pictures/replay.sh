@@ -1,14 +1,24 @@
 #!/usr/bin/env bash
-# Makes replay.png: the demo as a session, some of it labelled, and what the window shows of it. Needs a built program
-# (cargo build --release) and no display; $1 is the program.
+# Makes replay.png: the demo as a session, some of it labelled, and what the window shows of it beside a live lane. Needs a built
+# program (cargo build --release), ffmpeg for fewer colours, and no display; $1 is the program.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-program=${1:-seseragi}
+program=${1:-$here/../../target/release/seseragi}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$program" import "$here/../demo/demo.flac" --out "$work/brook.mcap" --model digits
-printf '26.75\t28.5\tbell\n\\\t180\t3400\n31.95\t32.7\tbird\n\\\t1900\t6000\n' > "$work/labels.txt"
+# Bells, birds and a sweep, as somebody with Audacity would label them: time, text, and the band in a line of its own.
+printf '%s\t%s\t%s\n\\\t%s\t%s\n' \
+    8.9 10.75 'bell 鐘' 200 5600 \
+    13.95 15.3 'birds 鳥' 2600 7000 \
+    18.0 19.7 'sweep' 150 9800 \
+    26.75 28.5 'bell 鐘' 180 3400 \
+    31.0 32.15 'whistle 口笛' 1250 1750 \
+    31.95 32.75 'bird 鳥' 1900 6200 \
+    45.9 47.2 'birds 鳥' 2600 7000 > "$work/labels.txt"
 "$program" import "$work/labels.txt" --out "$work/brook.mcap"
-echo '(window: (width: 1440, height: 960))' > "$work/config.ron"
-"$program" replay "$work/brook.mcap" --config "$work/config.ron" --source demo --at 29.4 --paused --mute --headless \
-    --screenshot "$here/replay.png" --after 9 --exit-after 12
+sed -E 's/width: 1280/width: 1440/; s/height: 720/height: 960/' "$here/../config/default.ron" > "$work/config.ron"
+"$program" replay "$work/brook.mcap" --config "$work/config.ron" --source demo --at 29.2 --span 10 --paused --mute --headless --port 0 \
+    --screenshot "$work/replay.png" --after 14 --exit-after 17
+ffmpeg -loglevel error -y -i "$work/replay.png" -vf 'split[a][b];[a]palettegen=stats_mode=full[p];[b][p]paletteuse=dither=none' \
+    "$here/replay.png"

@@ -142,7 +142,7 @@ async function askWhetherRecorded() {
   try {
     const response = await fetch("/api/status", { headers: headers(), cache: "no-store" });
     const { recording } = await response.json();
-    facts.isRecording = recording?.state === "recording" && recording.lanes.includes(key);
+    facts.isRecording = ["recording", "stalled"].includes(recording?.state) && recording.lanes.includes(key);
   } catch {
     // Without contact nothing is known that is new.
   }

@@ -51,7 +51,7 @@ pub(super) struct ExportArgs {
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 struct FormatArgs {
-    /// 16-bit WAV; missing sound is silence, listed in a table beside it
+    /// WAV, of 16 or 24 bits as it was recorded; missing sound is silence, listed in a table beside it
     #[arg(long)]
     wav: bool,
     /// FLAC, likewise

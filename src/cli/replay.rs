@@ -4,7 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{args::secs, output::Stop, run::RunArgs, sessions};
+use super::{
+    args::{secs, speed},
+    output::Stop,
+    run::RunArgs,
+    sessions,
+};
 use crate::{
     Result,
     app::{self, RunOptions},
@@ -25,7 +30,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "SECS", value_parser = secs, default_value = "0")]
     at: Duration,
     /// How fast, 0.25 to 16; pitch changes with it
-    #[arg(long, value_name = "TIMES", default_value = "1")]
+    #[arg(long, value_name = "TIMES", value_parser = speed, default_value = "1")]
     speed: f64,
     /// Do not play yet
     #[arg(long)]

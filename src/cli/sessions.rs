@@ -101,7 +101,7 @@ pub(super) fn forget(args: &ForgetArgs) -> Result<(), Stop> {
         return each(&files, |file| {
             // It must be a session, so that a slip of the pen deletes nothing else.
             SessionFile::open(file)?;
-            fs::remove_file(file).map_err(|e| Error::io(format_args!("cannot delete {}", file.display()), &e))?;
+            session::delete(file)?;
             line(&format!("{} is deleted", file.display()))
         });
     };
@@ -114,7 +114,7 @@ pub(super) fn forget(args: &ForgetArgs) -> Result<(), Stop> {
         Ok(())
     })?;
     if count == 0 {
-        note(&format!("{key} is in none of {} sessions", files.len()));
+        return Err(Error::not_found(format!("{key} is in none of {} sessions", files.len())).into());
     }
     Ok(())
 }

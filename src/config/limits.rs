@@ -48,6 +48,13 @@ pub(super) fn fft_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usi
     Err(de::Error::custom(format_args!("fft_size is {value}; allowed is a power of two from 256 to 8192 samples")))
 }
 
+pub(super) fn bit_depth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        bits @ (16 | 24) => Ok(bits),
+        bits => Err(de::Error::custom(format_args!("bit_depth is {bits}; allowed is 16 or 24"))),
+    }
+}
+
 pub(super) fn lanes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LaneConfig>, D::Error> {
     let lanes = Vec::<LaneConfig>::deserialize(deserializer)?;
     if lanes.is_empty() || lanes.len() > crate::stream::MAX_STREAMS {

@@ -169,6 +169,7 @@ fn draw_panels(
     let whole = UiBuilder::new().layer_id(LayerId::background()).max_rect(context.viewport_rect());
     let mut ui = Ui::new(context.clone(), Id::new("panels"), whole);
     let mut asked = Vec::new();
+    recording::complaint(context, &scene);
     if !state.is_shown {
         recording::badge(context, &scene);
     }

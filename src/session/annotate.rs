@@ -157,6 +157,29 @@ impl Annotations {
         self.save().map(|()| touched)
     }
 
+    /// Follows a session that was made anew: labels of lanes that it `keeps`, on a clock whose 0 is `shift_secs` later. There is nothing
+    /// to be undone in what is gone.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open), and what the disk says.
+    pub fn follow(session: &Path, keeps: impl Fn(&StreamKey) -> bool, shift_secs: f64) -> Result<()> {
+        let mut annotations = Self::open(session)?;
+        if annotations.labels.is_empty() {
+            return Ok(());
+        }
+        let mut labels = (*annotations.labels).clone();
+        labels.retain_mut(|label| {
+            label.start_secs = (label.start_secs - shift_secs).max(0.0);
+            label.end_secs -= shift_secs;
+            keeps(&label.lane) && label.end_secs >= label.start_secs
+        });
+        if labels != *annotations.labels {
+            annotations.labels = Arc::new(labels);
+            annotations.save()?;
+        }
+        Ok(())
+    }
+
     fn save(&self) -> Result<()> {
         let sidecar = Sidecar { version: VERSION, labels: (*self.labels).clone() };
         let text = serde_json::to_string_pretty(&sidecar)

@@ -34,7 +34,7 @@ pub fn send_to_dataset(session: &SessionFile, labels: &[Label], folder: &Path) -
         fs::create_dir_all(&place)
             .map_err(|error| Error::io(format_args!("cannot make the folder {}", place.display()), &error))?;
         let mut read = |range: std::ops::Range<u64>, out: &mut Vec<i16>| session.sound(index, range, out);
-        let mut sound = Stretch { sample_rate_hz: lane.record.sample_rate_hz, range, read: &mut read };
+        let mut sound = Stretch { sample_rate_hz: lane.record.sample_rate_hz, range, read: &mut read, lower: None };
         let clip = format!("{stem}-{}_{}.wav", label.lane, label.id);
         write_wav(&place.join(clip), &mut sound)?;
         sent += 1;

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::annotate::Annotations;
 use crate::{Error, Result};
 
 /// Where the bytes of a session go. A trait, so that a test can be a disk that is full, slow or gone.
@@ -46,7 +47,28 @@ pub fn create(path: &Path) -> io::Result<Box<dyn Storage>> {
     let file = OpenOptions::new().write(true).create_new(true).open(path)?;
     // Where the file system knows no locks, two programs must not share a folder.
     let _ = file.try_lock();
+    sync_folder(path);
     Ok(Box::new(SessionStorage { file, path: path.to_owned(), len: 0 }))
+}
+
+/// Deletes a session with the labels beside it.
+///
+/// # Errors
+/// What the disk says of the session.
+pub fn delete(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|e| Error::io(format_args!("cannot delete {}", path.display()), &e))?;
+    // Most sessions have no labels.
+    let _ = fs::remove_file(Annotations::path_for(path));
+    Ok(())
+}
+
+/// A name in a folder survives a power cut once the folder is synced, where the system lets one do that.
+pub fn sync_folder(path: &Path) {
+    if let Some(folder) = path.parent()
+        && let Ok(folder) = File::open(folder)
+    {
+        let _ = folder.sync_all();
+    }
 }
 
 /// Whether another program writes the file now.
@@ -120,7 +142,7 @@ impl Retention {
             if !(is_old || is_much) || is_held(&path) {
                 continue;
             }
-            fs::remove_file(&path).map_err(|e| Error::io(format_args!("cannot delete {}", path.display()), &e))?;
+            delete(&path)?;
             total -= len;
             deleted.push(path);
         }

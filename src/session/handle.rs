@@ -28,6 +28,9 @@ use crate::{
 /// Ten seconds of every lane, in blocks of 20 ms: so long a disk may stall.
 const CAPACITY: usize = MAX_STREAMS * 500;
 
+/// A recorder that has said nothing for so long waits for its disk.
+const STALLED_AFTER: Duration = Duration::from_millis(1500);
+
 /// Something asked of the recorder.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 pub enum SessionIntent {
@@ -64,6 +67,8 @@ pub enum RecorderMessage {
         first_sample: u64,
         /// The samples.
         samples: Arc<[i16]>,
+        /// The 8 bits below them, in a stream of 24.
+        lower: Option<Arc<[u8]>>,
         /// When the last of them was captured, if it was.
         captured: Option<Instant>,
     },
@@ -100,6 +105,8 @@ pub enum RecordingState {
     Off,
     /// Sound goes to a file.
     Recording,
+    /// It records, but the disk has kept it waiting for more than a second: what comes to be too much will be a gap.
+    Stalled,
     /// It was recording and the disk failed.
     Failed,
 }
@@ -122,6 +129,21 @@ pub struct RecordingReport {
     pub lost_samples: u64,
     /// What went wrong, or what was saved last.
     pub message: Option<Text>,
+    /// When the recorder said so.
+    #[serde(skip)]
+    pub said: Option<Instant>,
+}
+
+impl RecordingReport {
+    /// How it stands at `now`, which the recorder itself cannot say while a disk keeps it waiting.
+    pub fn at(&self, now: Instant) -> Self {
+        let waits = self.said.is_some_and(|said| now.saturating_duration_since(said) > STALLED_AFTER);
+        if self.state != RecordingState::Recording || !waits {
+            return self.clone();
+        }
+        let message = "the disk keeps the recording waiting; what it does not take in time will be a gap in the file";
+        Self { state: RecordingState::Stalled, message: Some(message.into()), ..self.clone() }
+    }
 }
 
 /// What the recorder is steered and seen through.
@@ -230,4 +252,22 @@ pub fn spawn(config: &Config, events: EventHub, links: &LinkRegistry, tasks: &Ta
     let recorder = Recorder::new(settings, Box::new(disk::create), incoming, events, report.clone());
     let task = Arc::new(tasks.spawn(Pool::Record, "recorder", recorder));
     Ok(RecorderHandle { link, report, _task: task })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_stalls_is_told_while_it_does() {
+        let said = Instant::now();
+        let report =
+            RecordingReport { state: RecordingState::Recording, said: Some(said), ..RecordingReport::default() };
+        assert_eq!(report.at(said + Duration::from_secs(1)), report);
+        let stalled = report.at(said + Duration::from_secs(2));
+        assert_eq!(stalled.state, RecordingState::Stalled);
+        assert!(stalled.message.is_some_and(|message| message.contains("disk")));
+        let off = RecordingReport { state: RecordingState::Off, ..report };
+        assert_eq!(off.at(said + Duration::from_secs(9)).state, RecordingState::Off);
+    }
 }

@@ -23,7 +23,7 @@ use crate::{
         transcript::Segment,
     },
     source::{ChannelChoice, decode::Decoder},
-    stream::{Converter, StreamKey},
+    stream::{Converter, Samples, StreamKey},
 };
 
 /// What an import brought.
@@ -122,18 +122,19 @@ fn write_session(sounds: &[&PathBuf], out: &Path, model: Option<&Arc<Model>>) ->
             keys.push(key.clone());
             let mut decoder = Decoder::open(path)?;
             let (rate, channels) = (decoder.sample_rate_hz(), decoder.channels());
+            let bit_depth = if decoder.bits_per_sample().is_some_and(|bits| bits > 16) { 24 } else { 16 };
             let lane = writer.add_lane(LaneRecord {
                 key,
                 name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 source: format!("file:{}", path.file_name().unwrap_or_default().to_string_lossy()),
                 sample_rate_hz: rate,
-                bit_depth: 16,
+                bit_depth,
                 zero_unix_nanos,
                 stft: StftConfig::default(),
             })?;
             let mut words = model.map(|model| Words::new(rate, model)).transpose()?;
             let mut converter = Converter::new(rate, rate, channels, ChannelChoice::Mix, 0.0)?;
-            let (mut block, mut samples, mut at, mut second) = (Vec::new(), Vec::new(), 0, 0);
+            let (mut block, mut samples, mut at, mut second) = (Vec::new(), Samples::of_depth(bit_depth), 0, 0);
             let mut is_over = false;
             while !is_over {
                 block.clear();
@@ -144,13 +145,14 @@ fn write_session(sounds: &[&PathBuf], out: &Path, model: Option<&Arc<Model>>) ->
                     is_over = true;
                     converter.finish(&mut samples);
                 }
-                writer.sound(lane, at, &samples)?;
+                writer.sound(lane, at, &samples.upper)?;
+                writer.lower_bits(lane, at, samples.lower.as_deref().unwrap_or_default())?;
                 if let Some(words) = &mut words {
-                    for segment in words.hear(at, &samples, is_over)? {
+                    for segment in words.hear(at, &samples.upper, is_over)? {
                         writer.lane_record(lane, at, &segment)?;
                     }
                 }
-                at += samples.len() as u64;
+                at += samples.upper.len() as u64;
                 // A chunk a second, as in a recording, so that any place is found at once.
                 if at / u64::from(rate) > second {
                     second = at / u64::from(rate);
@@ -203,8 +205,11 @@ mod tests {
 
     fn wav(path: &Path, rate: u32, samples: &[i16]) {
         let mut read = from_memory(samples);
-        write_wav(path, &mut Stretch { sample_rate_hz: rate, range: 0..samples.len() as u64, read: &mut read })
-            .unwrap();
+        write_wav(
+            path,
+            &mut Stretch { sample_rate_hz: rate, range: 0..samples.len() as u64, read: &mut read, lower: None },
+        )
+        .unwrap();
     }
 
     #[test]
@@ -240,6 +245,40 @@ mod tests {
         assert_eq!((labels[0].lane.as_str(), labels[0].band_hz), ("robin", Some([500.0, 900.0])));
         assert_eq!(import(&files[..1], &out, None).unwrap_err().kind, crate::ErrorKind::Busy, "nothing is overwritten");
         assert_eq!(import(&files[2..], &out, None).unwrap().labels, 1, "labels alone join the session that is there");
+    }
+
+    #[test]
+    fn a_file_of_24_bits_comes_in_and_goes_out_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 96_000,
+            bits_per_sample: 24,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let samples: Vec<i32> =
+            (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as i32 - 8_388_608).collect();
+        let mut wav = hound::WavWriter::create(at("bat.wav"), spec).unwrap();
+        samples.iter().for_each(|&sample| wav.write_sample(sample).unwrap());
+        wav.finalize().unwrap();
+        import(&[at("bat.wav")], &at("bat.mcap"), None).unwrap();
+        let session = SessionFile::open(&at("bat.mcap")).unwrap();
+        let mut found = Vec::new();
+        session.sound_24(0, 0..20_000, &mut found).unwrap();
+        assert!(found == samples);
+        let formats = vec![crate::session::export::Format::Wav, crate::session::export::Format::Flac];
+        let request = crate::session::export::Request {
+            formats,
+            out_dir: at("out"),
+            ..crate::session::export::Request::default()
+        };
+        let written = crate::session::export::export(&session, &[], &request).unwrap();
+        let mut back = hound::WavReader::open(&written[0]).unwrap();
+        assert_eq!(back.spec(), spec);
+        assert!(back.samples::<i32>().map(Result::unwrap).eq(samples.iter().copied()));
+        let flac = crate::source::decode::read_audio(at("out/bat-bat.flac")).unwrap();
+        assert!(flac.samples.iter().zip(&samples).all(|(&found, &sample)| found * 8_388_608.0 == sample as f32));
     }
 
     #[test]

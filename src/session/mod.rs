@@ -9,6 +9,7 @@ pub mod annotate;
 mod chunks;
 mod clock;
 pub mod dataset;
+mod depth;
 mod disk;
 pub mod export;
 mod handle;
@@ -28,7 +29,7 @@ mod writer;
 
 pub use chunks::Damage;
 pub use clock::SessionClock;
-pub use disk::{Retention, Storage, session_name, sessions_in};
+pub use disk::{Retention, Storage, delete, session_name, sessions_in};
 pub(crate) use handle::spawn;
 pub use handle::{RecorderHandle, RecorderMessage, RecordingReport, RecordingState, SessionIntent};
 pub use import::{Imported, import};

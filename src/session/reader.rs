@@ -59,7 +59,7 @@ pub(super) fn time_of(lane: &LaneRecord, sample: u64) -> u64 {
 }
 
 /// The sample of a lane at a time in the file.
-fn sample_at(lane: &LaneRecord, unix_nanos: u64) -> u64 {
+pub(super) fn sample_at(lane: &LaneRecord, unix_nanos: u64) -> u64 {
     let nanos = u128::from(unix_nanos.saturating_sub(lane.zero_unix_nanos));
     ((nanos * u128::from(lane.sample_rate_hz) + 500_000_000) / 1_000_000_000) as u64
 }

@@ -30,8 +30,9 @@ use crate::{
 
 /// How often it looks for sound.
 const TICK: Duration = Duration::from_millis(10);
-/// Chunks are closed and synced this often, so that a power cut costs less than a second, the message under way included.
-const CUT_EVERY: Duration = Duration::from_millis(800);
+/// Chunks are closed and synced this often, so that a power cut costs less than a second: with the message under way 0.7 s, and the
+/// rest is for a slow disk on a busy machine.
+const CUT_EVERY: Duration = Duration::from_millis(600);
 /// Where recording is always on, a failed disk is tried again this often.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// After the end of recording, what the recogniser still says of the recorded sound is waited for this long.
@@ -125,7 +126,7 @@ impl Recorder {
     fn start_up(&mut self, now: Instant) {
         self.has_started = true;
         self.retry_at = self.settings.is_always_on.then_some(now);
-        let (folder, events) = (self.settings.folder.clone(), self.events.clone());
+        let (folder, events, retention) = (self.settings.folder.clone(), self.events.clone(), self.settings.retention);
         let repair = async move {
             for (path, done) in recover_all(&folder) {
                 let message = match done {
@@ -133,6 +134,9 @@ impl Recorder {
                     Err(error) => format!("{} was not closed and cannot be repaired: {error}", path.display()),
                 };
                 events.publish(Event::Failure { owner: "record".into(), message });
+            }
+            if let Err(error) = retention.apply(&folder, SystemTime::now()) {
+                events.publish(Event::Failure { owner: "record".into(), message: error.message });
             }
         };
         AsyncComputeTaskPool::get_or_init(TaskPool::default).spawn(repair).detach();
@@ -193,6 +197,7 @@ impl Recorder {
                 self.lost_samples += lost;
                 if !mem::replace(&mut self.told_of_loss, true) {
                     let message = "the disk is too slow: some sound is not recorded; the file says where".to_owned();
+                    self.message = Some(message.clone());
                     self.events.publish(Event::Failure { owner: "record".into(), message });
                 }
             }
@@ -273,6 +278,7 @@ impl Recorder {
             bytes: segment.map_or(0, |segment| segment.bytes),
             lost_samples: self.lost_samples,
             message: self.message.as_deref().map(Into::into),
+            said: Some(now),
         });
     }
 
@@ -297,9 +303,9 @@ impl Recorder {
                     track.is_wanted = self.is_wanted(&key);
                     self.tracks.insert(key, track);
                 }
-                Some(RecorderMessage::Sound { lane, first_sample, samples, captured }) => {
+                Some(RecorderMessage::Sound { lane, first_sample, samples, lower, captured }) => {
                     let captured_unix_nanos = captured.map(|at| moment.unix_nanos_of(at));
-                    self.take_sound(&lane, Block { first_sample, samples, captured_unix_nanos }, moment);
+                    self.take_sound(&lane, Block { first_sample, samples, lower, captured_unix_nanos }, moment);
                 }
                 Some(RecorderMessage::Packet { lane, data }) => {
                     if let Err(error) = self.take_packet(&lane, &data) {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
 };
@@ -11,11 +11,13 @@ use std::{
 use prost::Message as _;
 
 use super::{
+    SessionClock,
+    annotate::Annotations,
     chunks::Damage,
     disk,
     reader::SessionFile,
     records::ProgramRecord,
-    schema::{Content, RawAudio},
+    schema::{Content, LowerBits, RawAudio},
     writer::SessionWriter,
 };
 use crate::{Error, Result, stream::StreamKey};
@@ -82,33 +84,39 @@ pub fn recover_all(folder: &Path) -> Vec<(PathBuf, Result<Recovered>)> {
 /// # Errors
 /// As of [`recover`].
 pub fn forget(path: &Path, key: &StreamKey) -> Result<Option<Recovered>> {
+    forget_until(path, key, u64::MAX)
+}
+
+/// [`forget`], where the lane began before a time, nanoseconds since 1970: the same key may name somebody else later.
+fn forget_until(path: &Path, key: &StreamKey, unix_nanos: u64) -> Result<Option<Recovered>> {
     refuse_held(path)?;
     let file = SessionFile::open(path)?;
-    if file.lane(key).is_none() {
+    let is_in_it = |lane: usize| file.lanes()[lane].start_unix_nanos() <= unix_nanos;
+    if !file.lane(key).is_some_and(is_in_it) {
         return Ok(None);
     }
     if file.lanes().len() == 1 {
-        fs::remove_file(path).map_err(|e| Error::io(format_args!("cannot delete {}", path.display()), &e))?;
+        disk::delete(path)?;
         return Ok(Some(Recovered { path: path.to_owned(), lanes: Vec::new(), lost: Vec::new() }));
     }
     rewrite(&file, |lane| lane != key).map(Some)
 }
 
-/// The list of lanes that are to be taken out of what is in a folder.
+/// The list of lanes that are to be taken out of what is in a folder: a key, a blank, and when it was marked, a line each.
 const MARKED: &str = "forget.txt";
 
-/// Marks a lane in a folder for removal from its files: [`forget_marked`] takes it out.
+/// Marks a lane in a folder for removal from what was recorded before a time, nanoseconds since 1970: [`forget_marked`] takes it out.
 ///
 /// # Errors
 /// When the folder, if it is there, cannot be written to.
-pub fn mark(folder: &Path, key: &StreamKey) -> Result<()> {
+pub fn mark(folder: &Path, key: &StreamKey, unix_nanos: u64) -> Result<()> {
     if disk::sessions_in(folder).is_empty() {
         return Ok(());
     }
     let path = folder.join(MARKED);
     let failed = |error| Error::io(format_args!("cannot mark {key} for removal in {}", path.display()), &error);
     let mut list = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
-    writeln!(list, "{key}").map_err(failed)
+    writeln!(list, "{key} {unix_nanos}").map_err(failed)
 }
 
 /// Takes every marked lane out of the files of a folder; the files that were changed.
@@ -118,11 +126,15 @@ pub fn mark(folder: &Path, key: &StreamKey) -> Result<()> {
 pub fn forget_marked(folder: &Path) -> Result<Vec<PathBuf>> {
     let path = folder.join(MARKED);
     let Ok(list) = fs::read_to_string(&path) else { return Ok(Vec::new()) };
-    let keys: BTreeSet<StreamKey> = list.lines().filter_map(|line| line.parse().ok()).collect();
+    let mark = |line: &str| {
+        let (key, until) = line.split_once(' ').unwrap_or((line, ""));
+        Some((key.parse::<StreamKey>().ok()?, until.parse().unwrap_or(u64::MAX)))
+    };
+    let marks: BTreeSet<(StreamKey, u64)> = list.lines().filter_map(mark).collect();
     let mut changed = Vec::new();
-    for key in &keys {
+    for (key, until) in &marks {
         for (file, ..) in disk::sessions_in(folder) {
-            if forget(&file, key)?.is_some() {
+            if forget_until(&file, key, *until)?.is_some() {
                 changed.push(file);
             }
         }
@@ -147,11 +159,18 @@ fn rewrite(file: &SessionFile, keeps: impl Fn(&StreamKey) -> bool) -> Result<Rec
         fs::remove_file(&fresh).map_err(failed)?;
     }
     let mut storage = disk::create(&fresh).map_err(failed)?;
-    let done = copy(file, keeps, &mut |bytes| storage.append(&bytes).map_err(failed));
+    let done = copy(file, &keeps, &mut |bytes| storage.append(&bytes).map_err(failed));
     drop(storage);
+    // It stays as old as it was, for those who delete by age.
+    if let Ok(written) = fs::metadata(path).and_then(|data| data.modified())
+        && let Ok(file) = OpenOptions::new().write(true).open(&fresh)
+    {
+        let _ = file.set_modified(written);
+    }
     let done = done.and_then(|lanes| {
         fs::rename(&fresh, path).map_err(|e| Error::io(format_args!("cannot replace {}", path.display()), &e))?;
-        sync_folder(path);
+        disk::sync_folder(path);
+        Annotations::follow(path, &keeps, begun_later_secs(file, path)?)?;
         Ok(lanes)
     });
     match done {
@@ -164,13 +183,10 @@ fn rewrite(file: &SessionFile, keeps: impl Fn(&StreamKey) -> bool) -> Result<Rec
     }
 }
 
-/// The rename itself survives a power cut where the system lets a folder be synced.
-fn sync_folder(path: &Path) {
-    if let Some(folder) = path.parent()
-        && let Ok(folder) = File::open(folder)
-    {
-        let _ = folder.sync_all();
-    }
+/// How much later a session begins than the `old` one of which it was made.
+fn begun_later_secs(old: &SessionFile, path: &Path) -> Result<f64> {
+    let [old, new] = [SessionClock::of(old), SessionClock::of(&SessionFile::open(path)?)];
+    Ok((i128::from(new.start_unix_nanos) - i128::from(old.start_unix_nanos)) as f64 / 1e9)
 }
 
 fn copy(
@@ -202,6 +218,10 @@ fn copy(
                         audio.data.chunks_exact(2).map(|bytes| i16::from_le_bytes([bytes[0], bytes[1]])).collect();
                     writer.sound(to, file.sample_of(from, message.log_time)?, &samples)?;
                 }
+                (Content::Lower, Some((from, to))) => {
+                    let Ok(bits) = LowerBits::decode(&*message.data) else { continue };
+                    writer.lower_bits(to, file.sample_of(from, message.log_time)?, &bits.values)?;
+                }
                 _ if content == Content::Records(super::records::RecordKind::Program) => (),
                 _ => writer.raw(to, content, message.log_time, message.data.clone())?,
             }
@@ -217,7 +237,11 @@ fn copy(
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{ALL, tests::*},
+        super::{
+            ALL,
+            annotate::{Edit, Label},
+            tests::*,
+        },
         *,
     };
 
@@ -259,18 +283,32 @@ mod tests {
         let (bytes, _) = session(3);
         let (_folder, path) = saved(&bytes);
         let key = "a".parse().unwrap();
+        let mut labels = Annotations::open(&path).unwrap();
+        for lane in ["a", "b"] {
+            let (lane, band_hz) = (lane.parse().unwrap(), None);
+            let label = Label { id: 0, lane, start_secs: 1.0, end_secs: 1.5, band_hz, text: "one".into() };
+            labels.edit(Edit::Add(label)).unwrap();
+        }
         assert_eq!(forget(&path, &"nobody".parse().unwrap()).unwrap(), None);
         forget(&path, &key).unwrap().unwrap();
         let file = SessionFile::open(&path).unwrap();
         assert_eq!((file.lanes().len(), file.lane(&key)), (1, None));
+        let labels = Annotations::open(&path).unwrap().labels().clone();
+        assert_eq!((labels.len(), labels[0].lane.as_str()), (1, "b"), "labels of a lane go with it");
+        // The session begins 37 samples later now, and its label stays where it was in the sound.
+        assert!((labels[0].start_secs - (1.0 - 37.0 / f64::from(RATE))).abs() < 1e-6, "{labels:?}");
         let mut samples = Vec::new();
         file.sound(0, file.lanes()[0].range(), &mut samples).unwrap();
         assert_eq!(samples, sound(0..3 * u64::from(RATE)));
-        mark(path.parent().unwrap(), &"b".parse().unwrap()).unwrap();
+        mark(path.parent().unwrap(), &"b".parse().unwrap(), u64::MAX).unwrap();
         assert!(forget_marked(path.parent().unwrap()).unwrap().is_empty(), "no session of ours is there to be marked");
         let named = path.with_file_name("seseragi-x.mcap");
         fs::rename(&path, &named).unwrap();
-        mark(path.parent().unwrap(), &"b".parse().unwrap()).unwrap();
+        fs::rename(Annotations::path_for(&path), Annotations::path_for(&named)).unwrap();
+        let before = lane("b").zero_unix_nanos;
+        mark(path.parent().unwrap(), &"b".parse().unwrap(), before).unwrap();
+        assert!(forget_marked(path.parent().unwrap()).unwrap().is_empty(), "recorded after it was marked");
+        mark(path.parent().unwrap(), &"b".parse().unwrap(), u64::MAX).unwrap();
         assert_eq!(forget_marked(path.parent().unwrap()).unwrap(), std::slice::from_ref(&named));
         assert_eq!(
             fs::read_dir(path.parent().unwrap()).unwrap().count(),

@@ -39,6 +39,20 @@ pub struct RawAudio {
     pub number_of_channels: u32,
 }
 
+/// What lies below the 16 bits of [`RawAudio`] in a lane of 24: `sample * 256 + value` is the sample of 24 bits.
+#[derive(Clone, PartialEq, Message)]
+pub struct LowerBits {
+    /// Always 1.
+    #[prost(uint32, tag = "1")]
+    pub v: u32,
+    /// Time of the first sample on the lane's clock.
+    #[prost(message, optional, tag = "2")]
+    pub timestamp: Option<Timestamp>,
+    /// A byte for each sample, 0 to 255.
+    #[prost(bytes = "vec", tag = "3")]
+    pub values: Vec<u8>,
+}
+
 /// A packet as it came over the network, in the form of `foxglove.CompressedAudio`.
 #[derive(Clone, PartialEq, Message)]
 pub struct CompressedAudio {
@@ -96,6 +110,8 @@ pub struct WaveformLevel {
 pub enum Content {
     /// [`RawAudio`].
     Audio,
+    /// [`LowerBits`], of lanes of 24 bits.
+    Lower,
     /// [`CompressedAudio`].
     Packets,
     /// [`SpectrogramLevel`] of this level: a channel each, so that an overview reads nothing finer.
@@ -118,8 +134,9 @@ pub struct Schema {
     pub data: Vec<u8>,
 }
 
-const CONTENTS: [Content; 11] = [
+const CONTENTS: [Content; 12] = [
     Content::Audio,
+    Content::Lower,
     Content::Packets,
     Content::Records(RecordKind::Partial),
     Content::Records(RecordKind::Final),
@@ -145,6 +162,7 @@ impl Content {
             Self::Spectrogram(level) => return format!("spectrogram-{level}").into(),
             Self::Waveform(level) => return format!("waveform-{level}").into(),
             Self::Audio => "audio",
+            Self::Lower => "audio-lower",
             Self::Packets => "packets",
             Self::Records(RecordKind::Partial) => "partial",
             Self::Records(RecordKind::Final) => "final",
@@ -186,6 +204,7 @@ impl Content {
         };
         match self {
             Self::Audio => protobuf("foxglove.RawAudio", vec![timestamp_file(), raw_audio_file()]),
+            Self::Lower => protobuf("seseragi.LowerBits", vec![timestamp_file(), lower_file()]),
             Self::Packets => protobuf("foxglove.CompressedAudio", vec![timestamp_file(), compressed_audio_file()]),
             Self::Spectrogram(_) => protobuf("seseragi.SpectrogramLevel", vec![spectrogram_file()]),
             Self::Waveform(_) => protobuf("seseragi.WaveformLevel", vec![waveform_file()]),
@@ -287,6 +306,15 @@ fn raw_audio_file() -> FileDescriptorProto {
         field("number_of_channels", 5, Type::Fixed32, None),
     ];
     file("foxglove", "RawAudio", &[TIMESTAMP_FILE], fields)
+}
+
+fn lower_file() -> FileDescriptorProto {
+    let fields = vec![
+        field("v", 1, Type::Uint32, None),
+        FieldDescriptorProto { number: Some(2), ..timestamp_field() },
+        field("values", 3, Type::Bytes, None),
+    ];
+    file("seseragi", "LowerBits", &[TIMESTAMP_FILE], fields)
 }
 
 fn compressed_audio_file() -> FileDescriptorProto {

@@ -29,6 +29,7 @@ const ANCHOR_SECS: u64 = 5;
 pub(super) struct Block {
     pub first_sample: u64,
     pub samples: Arc<[i16]>,
+    pub lower: Option<Arc<[u8]>>,
     pub captured_unix_nanos: Option<u64>,
 }
 
@@ -177,7 +178,7 @@ impl Track {
             name: report.name.to_string(),
             source: source.clone(),
             sample_rate_hz: self.sample_rate_hz,
-            bit_depth: 16,
+            bit_depth: report.bit_depth,
             zero_unix_nanos: self.zero_unix_nanos.unwrap_or_default(),
             stft: self.stft,
         })?;
@@ -210,6 +211,9 @@ impl Track {
 pub(super) fn write_block(writer: &mut SessionWriter, slot: &mut Slot, block: &Block) -> Result<u64> {
     let expected = writer.next_sample(slot.lane);
     writer.sound(slot.lane, block.first_sample, &block.samples)?;
+    if let Some(lower) = &block.lower {
+        writer.lower_bits(slot.lane, block.first_sample, lower)?;
+    }
     if let Some(unix_nanos) = block.captured_unix_nanos.filter(|_| block.end() >= slot.next_anchor) {
         let anchor = AnchorRecord { sample: block.end(), unix_nanos };
         writer.lane_record(slot.lane, block.end(), &anchor)?;

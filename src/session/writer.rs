@@ -13,6 +13,7 @@ use prost::Message as _;
 use prost_types::Timestamp;
 
 use super::{
+    depth::LowerWriter,
     pyramid::{LevelBuilder, SPECTROGRAM_LEVELS, WAVEFORM_LEVELS},
     reader::time_of,
     records::{GapRecord, LaneRecord, ProgramRecord, Record, RecordKind, to_json},
@@ -27,7 +28,7 @@ const MESSAGES_A_SECOND: u32 = 10;
 pub struct SessionWriter {
     mcap: mcap::Writer<NoSeek<Bytes>>,
     bytes: Bytes,
-    lanes: Vec<LaneWriter>,
+    pub(super) lanes: Vec<LaneWriter>,
     session: BTreeMap<Content, u16>,
     /// Messages that go into chunks of their own at the next cut, beside the sound: records and pictures.
     records: Vec<Waiting>,
@@ -35,9 +36,10 @@ pub struct SessionWriter {
     sequence: u32,
 }
 
-struct LaneWriter {
-    record: LaneRecord,
-    channels: BTreeMap<Content, u16>,
+pub(super) struct LaneWriter {
+    pub record: LaneRecord,
+    pub channels: BTreeMap<Content, u16>,
+    pub lower: LowerWriter,
     levels: LevelBuilder,
     /// Sound that fills no message yet, from this sample on.
     first: u64,
@@ -109,14 +111,23 @@ impl SessionWriter {
             RecordKind::Recognition,
             RecordKind::Settings,
         ];
-        let media = [Content::Audio, Content::Packets];
+        let is_deep = record.bit_depth > 16;
+        let media = [Content::Audio, Content::Packets].into_iter().chain(is_deep.then_some(Content::Lower));
         let pictures = SPECTROGRAM_LEVELS.map(Content::Spectrogram).chain(WAVEFORM_LEVELS.map(Content::Waveform));
         let mut channels = BTreeMap::new();
-        for content in media.into_iter().chain(pictures).chain(kinds.map(Content::Records)) {
+        for content in media.chain(pictures).chain(kinds.map(Content::Records)) {
             channels.insert(content, self.add_channel(content, Some(record.key.as_str()), &metadata)?);
         }
         let levels = LevelBuilder::new(&record.stft)?;
-        self.lanes.push(LaneWriter { record, channels, levels, first: 0, samples: Vec::new(), has_begun: false });
+        self.lanes.push(LaneWriter {
+            record,
+            channels,
+            lower: LowerWriter::default(),
+            levels,
+            first: 0,
+            samples: Vec::new(),
+            has_begun: false,
+        });
         Ok(self.lanes.len() - 1)
     }
 
@@ -155,9 +166,14 @@ impl SessionWriter {
         let lane_writer = &mut self.lanes[lane];
         lane_writer.levels.push(first_sample, samples);
         lane_writer.samples.extend_from_slice(samples);
-        let message = (lane_writer.record.sample_rate_hz / MESSAGES_A_SECOND).max(1) as usize;
+        let message = self.message_len(lane);
         self.write_sound(lane, Some(message))?;
         self.take_pictures(lane)
+    }
+
+    /// Samples in a message of sound.
+    pub(super) fn message_len(&self, lane: usize) -> usize {
+        (self.lanes[lane].record.sample_rate_hz / MESSAGES_A_SECOND).max(1) as usize
     }
 
     /// Adds a record of a lane, at a sample.
@@ -215,6 +231,7 @@ impl SessionWriter {
     pub fn finish(mut self) -> Result<Vec<u8>> {
         for lane in 0..self.lanes.len() {
             self.write_sound(lane, None)?;
+            self.write_lower(lane, None)?;
             self.lanes[lane].levels.finish();
             self.take_pictures(lane)?;
         }
@@ -277,7 +294,7 @@ impl SessionWriter {
         Ok(())
     }
 
-    fn write(&mut self, channel_id: u16, log_time: u64, data: &[u8]) -> Result<()> {
+    pub(super) fn write(&mut self, channel_id: u16, log_time: u64, data: &[u8]) -> Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
         let header = MessageHeader { channel_id, sequence: self.sequence, log_time, publish_time: log_time };
         self.mcap.write_to_known_channel(&header, data).map_err(broken)
@@ -295,7 +312,7 @@ impl SessionWriter {
     }
 }
 
-fn timestamp(unix_nanos: u64) -> Timestamp {
+pub(super) fn timestamp(unix_nanos: u64) -> Timestamp {
     Timestamp { seconds: (unix_nanos / 1_000_000_000) as i64, nanos: (unix_nanos % 1_000_000_000) as i32 }
 }
 

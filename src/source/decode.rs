@@ -115,6 +115,11 @@ impl Decoder {
         self.channels
     }
 
+    /// Bits of a sample, where the format has such a number.
+    pub fn bits_per_sample(&self) -> Option<u32> {
+        self.codec.codec_params().bits_per_sample
+    }
+
     /// How many blocks were left out because they did not decode.
     pub fn damaged_blocks(&self) -> u64 {
         self.damaged_blocks

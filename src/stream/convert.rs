@@ -1,10 +1,11 @@
-//! From whatever a source delivers to the stream's own samples, once for everybody: channel choice, gain, rate, 16-bit grid.
+//! From whatever a source delivers to the stream's own samples, once for everybody: channel choice, gain, rate, grid.
 
 use std::time::Duration;
 
+use super::grid::Grid;
 use crate::{Result, dsp::resample::Resampler, source::ChannelChoice};
 
-/// Turns interleaved frames of a source into the stream's mono samples on the 16-bit grid.
+/// Turns interleaved frames of a source into the stream's mono samples on a grid: 16 bits, or 24 where the stream keeps so many.
 pub struct Converter {
     stream_hz: u32,
     source_hz: u32,
@@ -53,7 +54,7 @@ impl Converter {
     }
 
     /// Converts whole interleaved frames and appends what is ready to `out`.
-    pub fn convert(&mut self, interleaved: &[f32], out: &mut Vec<i16>) {
+    pub fn convert(&mut self, interleaved: &[f32], out: &mut impl Grid) {
         self.mono.clear();
         let frames = interleaved.chunks_exact(self.channels);
         match self.choice {
@@ -70,30 +71,20 @@ impl Converter {
         }
         self.resampled.clear();
         self.resampler.process(&self.mono, &mut self.resampled);
-        out.extend(self.resampled.iter().map(|&sample| to_grid(sample)));
+        out.put(&self.resampled);
     }
 
     /// Appends the sound that is still inside, and starts anew.
-    pub fn finish(&mut self, out: &mut Vec<i16>) {
+    pub fn finish(&mut self, out: &mut impl Grid) {
         self.resampled.clear();
         self.resampler.finish(&mut self.resampled);
-        out.extend(self.resampled.iter().map(|&sample| to_grid(sample)));
+        out.put(&self.resampled);
         self.resampler.reset();
     }
 }
 
 fn amplitude(gain_db: f32) -> f32 {
     10f32.powf(gain_db / 20.0)
-}
-
-/// The nearest step of the 16-bit grid; what is too loud is clipped, what is no number is silence.
-fn to_grid(sample: f32) -> i16 {
-    // From here on an f32 has no bits for a fraction, so adding it rounds to the nearest number, ties to even, and leaves that
-    // number in the lowest bits. Processors without an instruction for rounding would call a function for each sample.
-    const WHOLE: f32 = 12_582_912.0; // 1.5 * 2^23
-    let sample = if sample.is_nan() { 0.0 } else { sample };
-    let steps = (sample * 32768.0).clamp(-32768.0, 32767.0);
-    (steps + WHOLE).to_bits() as i16
 }
 
 #[cfg(test)]
@@ -109,16 +100,6 @@ mod tests {
         converter.convert(&float, &mut out);
         converter.finish(&mut out);
         assert_eq!(out, sound);
-    }
-
-    #[test]
-    fn the_grid_rounds_to_the_nearest_ties_to_even_and_clips() {
-        for eighths in -8 * 33_000..8 * 33_000 {
-            let sample = eighths as f32 / (8.0 * 32768.0);
-            assert_eq!(to_grid(sample), (sample * 32768.0).round_ties_even() as i16, "{sample}");
-        }
-        let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e-40, -1e-40];
-        assert_eq!(odd.map(to_grid), [0, i16::MAX, i16::MIN, i16::MAX, 0, 0]);
     }
 
     #[test]

@@ -65,15 +65,15 @@ impl Pump {
 
     /// Hands the recorder what it has not been told yet: as a rule the very block that the recogniser gets.
     fn send_to_recorder(&mut self, unsent: &Arc<[i16]>) {
-        let Some(recorder) = &self.out.recorder else { return };
         let len = mem::take(&mut self.unrecorded).min(unsent.len());
+        let lower = self.unrecorded_lower.as_mut().map(mem::take);
+        let Some(recorder) = self.out.recorder.as_ref().filter(|_| len > 0) else { return };
         let samples = if len == unsent.len() { unsent.clone() } else { unsent[unsent.len() - len..].into() };
+        let lower = lower.map(|lower| lower[lower.len().saturating_sub(len)..].into());
         let first_sample = self.analysis.samples() - len as u64;
         let (lane, captured) = (self.settings.key.clone(), self.newest_captured);
-        if len > 0 {
-            // A full link refuses: the recorder finds the hole, writes it down as a gap and says so.
-            let _ = recorder.send(RecorderMessage::Sound { lane, first_sample, samples, captured });
-        }
+        // A full link refuses: the recorder finds the hole, writes it down as a gap and says so.
+        let _ = recorder.send(RecorderMessage::Sound { lane, first_sample, samples, lower, captured });
     }
 
     pub(super) fn show(&mut self) {

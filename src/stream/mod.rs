@@ -5,6 +5,7 @@ pub mod blocks;
 mod connection;
 mod convert;
 mod entity;
+mod grid;
 pub mod history;
 mod intent;
 mod key;
@@ -24,6 +25,7 @@ pub use entity::{
     StreamSource, StreamView, StreamViewItem, Waveform,
 };
 pub(crate) use entity::{connect, plugin};
+pub use grid::{Grid, Samples};
 pub use intent::{MAX_NAME, StreamCommand, StreamIntent, checked_name};
 pub use key::StreamKey;
 pub use pump::Pump;

@@ -10,6 +10,7 @@ use super::{
     Connection, ConnectionState, Gap, GapCause, GapLedger, StreamCommand,
     analysis::Analysis,
     convert::Converter,
+    grid::Samples,
     outage::Outage,
     report::{Opener, PumpOutputs, PumpReport, StreamSettings, StreamStats},
 };
@@ -65,10 +66,11 @@ pub struct Pump {
     is_removed: bool,
     /// Of the last source, so that the counts can be read after it ended.
     packets: Option<PacketCounts>,
-    fresh: Vec<i16>,
+    fresh: Samples,
     unsent: Vec<i16>,
-    /// How much of the end of `unsent` the recorder has not been told yet.
+    /// How much of the end of `unsent` the recorder has not been told yet, and the bits below it in a stream of 24.
     unrecorded: usize,
+    unrecorded_lower: Option<Vec<u8>>,
     /// When the newest sample was captured, if it was.
     newest_captured: Option<Instant>,
     failure: Option<Error>,
@@ -82,7 +84,7 @@ impl Pump {
         orders: LinkReceiver<StreamCommand>,
         out: PumpOutputs,
     ) -> Result<Self> {
-        let started = settings.started;
+        let (started, bit_depth) = (settings.started, settings.bit_depth);
         Ok(Self {
             opener,
             analysis: Analysis::new(&settings.stft, settings.sample_rate_hz)?,
@@ -108,9 +110,10 @@ impl Pump {
             muted_samples: 0,
             is_removed: false,
             packets: None,
-            fresh: Vec::new(),
+            fresh: Samples::of_depth(bit_depth),
             unsent: Vec::new(),
             unrecorded: 0,
+            unrecorded_lower: Samples::of_depth(bit_depth).lower,
             newest_captured: None,
             failure: None,
         })
@@ -230,22 +233,25 @@ impl Pump {
     }
 
     fn take_fresh(&mut self, captured: Option<Instant>) {
-        self.samples_in += self.fresh.len() as u64;
+        let len = self.fresh.upper.len();
+        self.samples_in += len as u64;
         if self.is_muted {
-            let len = self.fresh.len() as u64;
             self.fresh.clear();
-            self.muted_samples += len;
-            return self.fill(len, GapCause::Muted);
+            self.muted_samples += len as u64;
+            return self.fill(len as u64, GapCause::Muted);
         }
         if let Some(monitor) = self.out.monitor.as_mut().filter(|_| self.settings.source.may_be_heard()) {
-            monitor.push(&self.fresh);
+            monitor.push(&self.fresh.upper);
         }
-        self.analysis.push(&self.fresh, captured);
-        if !self.fresh.is_empty() {
+        self.analysis.push(&self.fresh.upper, captured);
+        if len > 0 {
             self.newest_captured = captured;
         }
-        self.unrecorded += self.fresh.len();
-        self.unsent.append(&mut self.fresh);
+        self.unrecorded += len;
+        self.unsent.append(&mut self.fresh.upper);
+        if let (Some(lower), Some(fresh)) = (&mut self.unrecorded_lower, &mut self.fresh.lower) {
+            lower.append(fresh);
+        }
     }
 
     /// Lets the clock go on over missing sound.
@@ -262,6 +268,9 @@ impl Pump {
             self.analysis.push(block, None);
             self.unsent.extend_from_slice(block);
             self.unrecorded += block.len();
+            if let Some(lower) = &mut self.unrecorded_lower {
+                lower.resize(lower.len() + block.len(), 0);
+            }
             self.newest_captured = None;
             left -= block.len() as u64;
         }
@@ -299,6 +308,7 @@ impl Pump {
             level: self.analysis.level(),
             is_silent: is_connected && !self.is_muted && self.analysis.zeros_samples() >= silent,
             sample_rate_hz: self.settings.sample_rate_hz,
+            bit_depth: self.settings.bit_depth,
             gain_db: self.settings.gain_db,
             name: self.settings.name.clone(),
             is_muted: self.is_muted,

@@ -80,6 +80,7 @@ impl Bench {
             source: SourceSpec::File { path: "script".into(), mode: PlayMode::RealTime },
             gain_db: 0.0,
             sample_rate_hz: RATE,
+            bit_depth: 16,
             stft: StftConfig { fft_size: 256, hop: 64, ..StftConfig::default() },
             started: now,
         };

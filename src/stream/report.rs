@@ -39,6 +39,8 @@ pub struct StreamSettings {
     pub gain_db: f32,
     /// The stream's rate, Hz.
     pub sample_rate_hz: u32,
+    /// Bits of a sample, 16 or 24.
+    pub bit_depth: u16,
     /// How columns are made.
     pub stft: StftConfig,
     /// When the program started: the zero of the times in the connection's history.
@@ -75,6 +77,8 @@ pub struct PumpReport {
     pub is_silent: bool,
     /// The stream's rate, Hz.
     pub sample_rate_hz: u32,
+    /// Bits of a sample, 16 or 24.
+    pub bit_depth: u16,
     /// Gain, dB.
     pub gain_db: f32,
     /// What the lane is called on the screen.
@@ -92,16 +96,16 @@ pub struct PumpReport {
 impl StreamSettings {
     /// The settings of a new stream under the program's `config`.
     pub fn new(config: &Config, key: StreamKey, source: SourceSpec, gain_db: f32, started: Instant) -> Self {
-        let StreamConfig { sample_rate_hz, fft_size, hop, .. } = config.stream;
+        let StreamConfig { sample_rate_hz, bit_depth, fft_size, hop, .. } = config.stream;
         let stft = StftConfig { fft_size, hop, ..StftConfig::default() };
-        Self { name: key.as_str().into(), key, source, gain_db, sample_rate_hz, stft, started }
+        Self { name: key.as_str().into(), key, source, gain_db, sample_rate_hz, bit_depth, stft, started }
     }
 }
 
 impl PumpReport {
     /// A stream that nobody has opened yet.
     pub fn new(settings: &StreamSettings) -> Self {
-        let StreamSettings { name, source, gain_db, sample_rate_hz, .. } = settings.clone();
+        let StreamSettings { name, source, gain_db, sample_rate_hz, bit_depth, .. } = settings.clone();
         Self {
             source,
             connection: Connection::idle(settings.started.elapsed().as_secs_f64()),
@@ -110,6 +114,7 @@ impl PumpReport {
             level: LevelMeter::new(sample_rate_hz).level(),
             is_silent: false,
             sample_rate_hz,
+            bit_depth,
             gain_db,
             name,
             is_muted: false,

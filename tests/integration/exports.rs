@@ -184,3 +184,36 @@ fn a_film_has_picture_and_sound_of_the_whole_stretch() {
     }
     assert_eq!(fs::read_dir(out_dir).unwrap().count(), 1, "nothing is left lying about");
 }
+
+/// The pixels of a picture.
+fn pixels(path: &Path) -> (u32, u32, Vec<u8>) {
+    let decoder = png::Decoder::new(std::io::Cursor::new(fs::read(path).unwrap()));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    (info.width, info.height, pixels)
+}
+
+/// A session that was recorded by this release, drawn: the kept picture; `SESERAGI_KEEP_PICTURES=1` makes it anew.
+#[test]
+fn the_session_of_this_release_looks_as_it_did() {
+    let home = tempfile::tempdir().unwrap();
+    let file = SessionFile::open(&crate::program::project("tests/data/sessions/0.1.0.mcap")).unwrap();
+    let request = Request {
+        formats: vec![Format::Png],
+        out_dir: home.path().to_owned(),
+        size: [720, 400],
+        tile_secs: 0.0,
+        ..Request::default()
+    };
+    let drawn = export(&file, &[], &request).unwrap().remove(0);
+    let kept = crate::program::project("tests/data/pictures/session.png");
+    if env::var_os("SESERAGI_KEEP_PICTURES").is_some() {
+        fs::copy(&drawn, &kept).unwrap();
+    }
+    let (drawn, kept) = (pixels(&drawn), pixels(&kept));
+    assert_eq!((drawn.0, drawn.1), (kept.0, kept.1));
+    // Processors with wider registers round the last bit of a transform differently: at most two steps of colour.
+    let worst = drawn.2.iter().zip(&kept.2).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(worst.is_some_and(|worst| worst <= 2), "a pixel is {worst:?} steps away");
+}

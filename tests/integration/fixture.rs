@@ -50,7 +50,9 @@ impl Served {
         let home = tempfile::tempdir().unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models");
         let store = ModelStore::new(shipped, home.path().join("models"));
-        let (engine, tasks) = Engine::start(Config::default(), store, Instant::now()).unwrap();
+        let mut settings = Config::default();
+        settings.record.dir = home.path().join("sessions");
+        let (engine, tasks) = Engine::start(settings, store, Instant::now()).unwrap();
         let server = Server::start(engine.clone(), config).unwrap();
         Self { engine, server, home, tasks }
     }

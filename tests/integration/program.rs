@@ -59,6 +59,7 @@ impl Program {
             is_recognised: false,
         };
         let mut config = Config { lanes: vec![lane], ..Config::default() };
+        config.record.dir = home.path().join("sessions");
         change(&mut config);
         let store = ModelStore::new(project("assets/models"), home.path().join("models"));
         let (engine, tasks) = seseragi::app::start_engine(config, store).unwrap();

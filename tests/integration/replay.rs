@@ -14,12 +14,14 @@ use seseragi::{
     dsp::stft::StftConfig,
     event::EventHub,
     link::LinkRegistry,
+    recognise::transcript::Token,
     session::{
-        SessionWriter,
+        RecordingState, SessionFile, SessionIntent, SessionWriter,
         records::{LaneRecord, ProgramRecord},
         replay::{self, ReplayCommand, mirror::Playhead},
+        sessions_in,
     },
-    stream::{Spectrogram, Stream, StreamView},
+    stream::{LaneTranscript, Spectrogram, Stream, StreamCommand, StreamView, Waveform, peaks::SoundHistory},
     task::{TaskRegistry, spawn_thread},
 };
 
@@ -98,6 +100,67 @@ fn lanes_of_a_session_come_and_go_beside_the_live_one() {
     assert_eq!(steered, [live], "a lane of a session is no stream that can be steered");
     replay.command(ReplayCommand::Close).unwrap();
     program.until("its end", 60.0, Duration::from_secs(5), |program| count(program).is_empty());
+}
+
+#[test]
+fn a_session_made_live_is_heard_and_seen_again_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let mut program = Program::start_with("demo", |config| config.record.dir = home.path().to_owned());
+    program.open_and_recognise();
+    program.run_for(1.3, 30.0);
+    program.engine.command_session(SessionIntent::Start { lanes: Vec::new() }).unwrap();
+    program.run_for(6.0, 30.0);
+    let words = |program: &Program| program.status().streams[0].tokens.len();
+    program.engine.command_session(SessionIntent::Stop).unwrap();
+    program.until("the end of the file", 30.0, Duration::from_secs(5), |program| {
+        program.status().recording.state == RecordingState::Off
+    });
+    assert!(words(&program) >= 2, "the demo says something within six seconds");
+    program.command(StreamCommand::Close);
+    program.run_for(0.3, 30.0);
+    let (path, ..) = sessions_in(home.path()).remove(0);
+    let recorded = SessionFile::open(&path).unwrap().lanes()[0].range();
+    assert!(recorded.end - recorded.start > 5 * u64::from(RATE) && recorded.start > u64::from(RATE), "{recorded:?}");
+    program.engine.replay().command(ReplayCommand::SetAudible(false)).unwrap();
+    program.engine.replay().command(ReplayCommand::Open(path)).unwrap();
+    type Parts<'a> = (&'a Spectrogram, &'a Waveform, &'a LaneTranscript, Option<&'a Playhead>);
+    let two = |program: &mut Program| {
+        let world = program.app.world_mut();
+        let mut lanes = world.query::<Parts>();
+        let parts = |(columns, sound, words, playhead): Parts| {
+            (columns.history().clone(), sound.history().clone(), words.clone(), playhead.is_some())
+        };
+        let mut found: Vec<_> = lanes.iter(world).map(parts).collect();
+        found.sort_by_key(|(.., is_replay)| *is_replay);
+        found
+    };
+    program.until("its lane", 30.0, Duration::from_secs(5), |program| {
+        two(program).get(1).is_some_and(|(columns, ..)| !columns.range(0).is_empty())
+    });
+    let [(live, live_sound, live_words, false), (again, sound, words, true)] = &two(&mut program)[..] else {
+        panic!("a live lane and its replay");
+    };
+    let columns = again.range(0);
+    let expected = (recorded.end - recorded.start) / 512 - 5;
+    assert!(columns.end - columns.start >= expected, "{columns:?} of {recorded:?}");
+    for column in columns {
+        assert!(again.column(0, column) == live.column(0, column), "column {column} differs");
+    }
+    let samples = |history: &SoundHistory| {
+        history.samples(recorded.clone()).flat_map(|(_, piece)| piece.to_vec()).collect::<Vec<_>>()
+    };
+    assert_eq!(samples(sound).len() as u64, recorded.end - recorded.start);
+    assert!(samples(sound) == samples(live_sound), "the sound is bit for bit what was heard live");
+    let is_in = |token: &Token| token.start_secs * f64::from(RATE) >= recorded.start as f64;
+    let of = |lane: &LaneTranscript| lane.0.transcript.tokens().into_iter().filter(is_in).collect::<Vec<_>>();
+    let (was, is) = (of(live_words), of(words));
+    assert!(is.len() >= 2 && was[..is.len()] == is[..], "{was:?} {is:?}");
+    println!(
+        "{} columns, {} samples and {} words are the live ones",
+        expected + 5,
+        recorded.end - recorded.start,
+        is.len()
+    );
 }
 
 /// What was captured, and when each lump of it had come: samples so far, and the time.

@@ -11,7 +11,7 @@ use std::{
 
 use seseragi::session::{ALL, SessionFile, recover, sessions_in};
 
-use crate::program::project;
+use crate::{fixture::wait_for, program::project};
 
 /// How often the program is killed here; `SESERAGI_KILLS=100` is the long version.
 const KILLS: usize = 10;
@@ -78,7 +78,7 @@ fn what_was_recorded_is_read_by_others_and_gives_the_same_words() {
         let bytes: Vec<u8> = sound.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         let key = lane.record.key.as_str();
         let expected = serde_json::json!({
-            "samples": sound.len(), "crc32": crc32fast::hash(&bytes), "rate": lane.record.sample_rate_hz
+            "samples": sound.len(), "crc32": crc32fast::hash(&bytes), "rate": lane.record.sample_rate_hz, "lower": 0
         });
         assert_eq!(read["lanes"][key], expected, "lane {key}");
         let finals = read["counts"][format!("/lane/{key}/final")].as_u64().unwrap_or(0);
@@ -155,6 +155,84 @@ fn a_full_disk_is_told_and_leaves_a_whole_file() {
     assert!(len > 50_000, "{len} bytes of 300 KiB were used");
     let file = SessionFile::open(&path).unwrap();
     assert!(file.check().is_empty() && file.lanes()[0].secs() > 0.5);
+}
+
+#[test]
+fn a_folder_that_goes_away_or_may_not_be_written_to_is_told_and_the_stream_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let (gone, disk) = (home.path().join("gone"), home.path().join("disk"));
+    fs::create_dir(&disk).unwrap();
+    let options = ["-t", "tmpfs", "-o", "size=1m,ro", "none"];
+    let mounted = Command::new("mount").args(options).arg(&disk).output().is_ok_and(|done| done.status.success());
+    let _mounted = Mounted(&disk);
+    let watch = |out: &Path, spoil: &dyn Fn()| {
+        let status = home.path().join("status.json");
+        let more = ["--source", "demo", "--secs", "4.5", "--status-json", status.to_str().unwrap()];
+        let child = record(home.path(), out, &more).spawn().unwrap();
+        spoil();
+        let done = child.wait_with_output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&fs::read(&status).unwrap()).unwrap();
+        let stream = &status["streams"][0];
+        let heard = stream["samples_in"].as_f64().unwrap();
+        assert!(heard > 3.5 * 48_000.0 && stream["samples_lost"] == 0, "{heard} samples; {}", text(&done));
+        assert_eq!(status["recording"]["state"], "failed");
+        text(&done)
+    };
+    let said = watch(&gone, &|| {
+        wait_for("a file with sound in it", Duration::from_secs(30), || {
+            sessions_in(&gone).first().is_some_and(|(_, len, _)| *len > 20_000)
+        });
+        fs::remove_dir_all(&gone).unwrap();
+    });
+    assert!(said.contains("recording ended, what is written stays whole") && said.contains("No such file"), "{said}");
+    if !mounted {
+        return println!("no disk can be mounted here (that takes root): a read-only one is not tested");
+    }
+    let said = watch(&disk, &|| ());
+    assert!(said.contains("cannot record to") && said.contains("Read-only"), "{said}");
+}
+
+#[test]
+fn what_comes_in_with_24_bits_is_recorded_with_24_bits() {
+    let home = tempfile::tempdir().unwrap();
+    let sound = home.path().join("deep.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 24,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let sample = |i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as i32 - (1 << 23);
+    let mut wav = hound::WavWriter::create(&sound, spec).unwrap();
+    (0..150_000).for_each(|i| wav.write_sample(sample(i)).unwrap());
+    wav.finalize().unwrap();
+    let settings = home.path().join("config.ron");
+    fs::write(&settings, seseragi::config::DEFAULT.replace("bit_depth: 16", "bit_depth: 24")).unwrap();
+    let out = home.path().join("out");
+    let source = format!("fast:{}", sound.display());
+    let more = ["--source", &source, "--config", settings.to_str().unwrap(), "--secs", "2"];
+    let done = record(home.path(), &out, &more).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done));
+    let path = only(&out);
+    let file = SessionFile::open(&path).unwrap();
+    assert_eq!((file.lanes()[0].record.bit_depth, file.lanes()[0].range()), (24, 0..150_000));
+    let mut found = Vec::new();
+    file.sound_24(0, 0..150_000, &mut found).unwrap();
+    assert!(found.iter().zip(0..).all(|(&found, i)| found == sample(i)));
+    let done = seseragi(home.path()).args(["export", "--flac", "--out"]).arg(&out).arg(&path).output().unwrap();
+    assert!(done.status.success(), "{}", text(&done));
+    let Some(python) = env::var_os("SESERAGI_PYTHON") else {
+        return println!("SESERAGI_PYTHON is not set: what Python reads is not tested");
+    };
+    let flac = text(&done).lines().next().unwrap().to_owned();
+    let code = "import soundfile,sys,zlib; f=soundfile.SoundFile(sys.argv[1]); s=f.read(dtype='int32'); \
+                print(f.subtype, len(s), zlib.crc32(s.tobytes()))";
+    let read = Command::new(&python).args(["-c", code, &flac]).output().unwrap();
+    let bytes: Vec<u8> = (0..150_000).flat_map(|i| (sample(i) * 256).to_le_bytes()).collect();
+    assert_eq!(text(&read).trim(), format!("PCM_24 150000 {}", crc32fast::hash(&bytes)));
+    let read = Command::new(python).arg(project("tests/tools/read_session.py")).arg(&path).output().unwrap();
+    let read: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!((&read["errors"], &read["lanes"]["main"]["lower"]), (&serde_json::json!([]), &150_000.into()));
 }
 
 /// A disk of the test's own, taken away again however the test ends.

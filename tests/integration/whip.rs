@@ -10,6 +10,7 @@ use std::{
 use serde_json::Value;
 use seseragi::{
     engine::Arrival,
+    session::{ALL, RecordingState, SessionFile, SessionIntent, sessions_in},
     status::StreamStatus,
     stream::{ConnectionState, Gap, GapCause, StreamKey},
 };
@@ -283,6 +284,47 @@ fn a_network_that_loses_packets_costs_little_and_every_loss_is_counted() {
         assert!((counted - heard.len() as f64 / 48_000.0).abs() < 0.1, "{counted} s");
         assert!(like >= least, "{key}: {like}");
     }
+}
+
+#[test]
+fn what_is_published_is_recorded_with_its_packets() {
+    let Some(mut scene) = Scene::new("30") else { return };
+    let publisher = scene.publish("aiortc", "program", &["5"]);
+    scene.wait_for_state("program", Connected, 5.0);
+    let engine = scene.served.engine.clone();
+    engine.command_session(SessionIntent::Start { lanes: Vec::new() }).unwrap();
+    publisher.finish();
+    scene.wait_for_state("program", Closed, 3.0);
+    engine.command_session(SessionIntent::Stop).unwrap();
+    let state = || engine.status(Instant::now()).recording.state;
+    wait_for("the end of the file", Duration::from_secs(5), || state() == RecordingState::Off);
+    let (path, ..) = sessions_in(&scene.served.home.path().join("sessions")).remove(0);
+    let file = SessionFile::open(&path).unwrap();
+    let mut sound = Vec::new();
+    file.sound(0, file.lanes()[0].range(), &mut sound).unwrap();
+    let packets = file.packets(0, ALL).unwrap();
+    assert!(packets.iter().all(|(_, packet)| packet.format == "opus" && packet.timestamp.is_some()));
+    let (heard, packed) = (sound.len() as f64 / 48_000.0, packets.len() as f64 * 0.02);
+    println!("{heard:.2} s of sound, {} packets", packets.len());
+    assert!(heard > 3.0 && (heard - packed).abs() < 0.15, "{heard} s of sound, {packed} s in packets");
+    // Another decoder makes the recorded sound of the recorded packets.
+    let raw = scene.served.home.path().join("decoded.raw");
+    let said = run(&scene.python, &["packets", path.to_str().unwrap(), raw.to_str().unwrap()]);
+    assert_eq!(said["packets"], packets.len());
+    let decoded: Vec<f64> = std::fs::read(&raw)
+        .unwrap()
+        .chunks_exact(2)
+        .map(|bytes| f64::from(i16::from_le_bytes([bytes[0], bytes[1]])))
+        .collect();
+    let (from, len, reach) = (48_000, 48_000, 12_000);
+    let part: Vec<f64> = sound[from..from + len].iter().map(|&sample| f64::from(sample)).collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let like = (from - reach..from + reach)
+        .map(|at| &decoded[at..at + len])
+        .map(|other| dot(&part, other) / (dot(&part, &part) * dot(other, other)).sqrt())
+        .fold(f64::MIN, f64::max);
+    println!("correlation {like:.5}");
+    assert!(like > 0.99, "{like}");
 }
 
 /// An offer as a browser makes it, as far as it is read.

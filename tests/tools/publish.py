@@ -3,6 +3,7 @@
     publish.py digits OUT.wav SECONDS          spoken digits with pauses, 48 kHz
     publish.py aiortc URL FILE.wav SECONDS     with aiortc
     publish.py chromium URL FILE.wav SECONDS   with Chromium and a fake microphone
+    publish.py packets SESSION OUT.raw         decodes the Opus packets of the first lane of a session
     publish.py compare HEARD.raw FILE.wav      how like what was heard (s16, 48 kHz) is to a part of the file
 
 Options: --loss SHARE (of media packets, in bursts of up to three), --cut AT,SECONDS (nothing passes), both by a relay of its own;
@@ -149,6 +150,24 @@ def digits(args):
     say(secs=len(sound) / RATE)
 
 
+def packets(args):
+    import av
+    from mcap.reader import make_reader
+    from mcap_protobuf.decoder import DecoderFactory
+
+    codec = av.CodecContext.create("opus", "r")
+    codec.sample_rate, codec.layout = RATE, "stereo"
+    count, sound = 0, []
+    with open(args.session, "rb") as file:
+        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        topics = [channel.topic for channel in reader.get_summary().channels.values() if channel.topic.endswith("/packets")]
+        for *_, message in reader.iter_decoded_messages(topics=topics):
+            count += 1
+            sound += [frame.to_ndarray().mean(axis=0) for frame in codec.decode(av.Packet(message.data))]
+    np.clip(np.concatenate(sound) * 32768, -32768, 32767).astype("<i2").tofile(args.out)
+    say(packets=count, secs=sum(map(len, sound)) / RATE)
+
+
 def compare(args):
     heard = np.fromfile(args.heard, "<i2").astype(float)
     with wave.open(args.file) as file:
@@ -200,6 +219,10 @@ def main():
     kind.add_argument("out")
     kind.add_argument("secs", type=float)
     kind.set_defaults(run=digits)
+    kind = kinds.add_parser("packets")
+    kind.add_argument("session")
+    kind.add_argument("out")
+    kind.set_defaults(run=packets)
     kind = kinds.add_parser("compare")
     kind.add_argument("heard")
     kind.add_argument("file")

@@ -213,6 +213,7 @@ fn busy_status(fake: &Fake) -> Status {
             state(ConnectionState::Connected, 30_002.0, None),
         ],
         sample_rate_hz: 48_000,
+        bit_depth: 16,
         samples_in: 1_728_000_000,
         samples_lost: 96_000,
         xruns: 12,

@@ -19,15 +19,16 @@ use crate::{Error, Result, session::records::GapRecord};
 
 /// Samples in a block of FLAC.
 const FLAC_BLOCK: usize = 4096;
-/// What a WAV file can hold: its sizes are 32 bits, and some readers take them as signed.
-const MOST_WAV_SAMPLES: u64 = (u32::MAX as u64 - 1024) / 2;
+/// What a WAV file can hold: its sizes are 32 bits.
+const MOST_WAV_BYTES: u64 = u32::MAX as u64 - 1024;
 
-/// Writes 16-bit mono WAV.
+/// Writes mono WAV, of 16 or 24 bits as the sound has them.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for more sound than a WAV file can hold; what the disk says.
 pub fn write_wav(path: &Path, sound: &mut Stretch) -> Result<()> {
-    if sound.samples() > MOST_WAV_SAMPLES {
+    let bits = sound.bit_depth();
+    if sound.samples() * u64::from(bits / 8) > MOST_WAV_BYTES {
         let hours = sound.samples() as f64 / f64::from(sound.sample_rate_hz.max(1)) / 3600.0;
         return Err(Error::invalid(format!(
             "{hours:.1} hours are more than a WAV file can hold: export FLAC, or a part with --from and --to"
@@ -36,7 +37,7 @@ pub fn write_wav(path: &Path, sound: &mut Stretch) -> Result<()> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: sound.sample_rate_hz,
-        bits_per_sample: 16,
+        bits_per_sample: bits,
         sample_format: hound::SampleFormat::Int,
     };
     let fail = |error: hound::Error| match error {
@@ -45,28 +46,32 @@ pub fn write_wav(path: &Path, sound: &mut Stretch) -> Result<()> {
     };
     write_whole(path, |file| {
         let mut writer = hound::WavWriter::new(file, spec).map_err(fail)?;
-        sound.each(|piece| {
-            let mut block = writer.get_i16_writer(piece.len() as u32);
-            piece.iter().for_each(|&sample| block.write_sample(sample));
-            block.flush().map_err(fail)
-        })?;
+        if bits > 16 {
+            sound.each_whole(|piece| piece.iter().try_for_each(|&sample| writer.write_sample(sample)).map_err(fail))?;
+        } else {
+            sound.each(|piece| {
+                let mut block = writer.get_i16_writer(piece.len() as u32);
+                piece.iter().for_each(|&sample| block.write_sample(sample));
+                block.flush().map_err(fail)
+            })?;
+        }
         writer.finalize().map_err(fail)
     })
 }
 
-/// Writes 16-bit mono FLAC, block by block; the header gets length and checksum at the end.
+/// Writes mono FLAC, of 16 or 24 bits as the sound has them, block by block; the header gets length and checksum at the end.
 ///
 /// # Errors
 /// What the disk says; [`Invalid`](crate::ErrorKind::Invalid) for a rate that FLAC does not know.
 pub fn write_flac(path: &Path, sound: &mut Stretch) -> Result<()> {
-    let (rate, total) = (sound.sample_rate_hz, sound.samples());
+    let (rate, total, bits) = (sound.sample_rate_hz, sound.samples(), usize::from(sound.bit_depth()));
     let refuse =
         |what: &dyn std::fmt::Debug| Error::invalid(format!("{}: FLAC at {rate} Hz: {what:?}", path.display()));
     let io = |error: std::io::Error| Error::io(format_args!("cannot write {}", path.display()), &error);
     let config = Encoder::default().into_verified().map_err(|(_, error)| refuse(&error))?;
-    let mut info = StreamInfo::new(rate as usize, 1, 16).map_err(|error| refuse(&error))?;
+    let mut info = StreamInfo::new(rate as usize, 1, bits).map_err(|error| refuse(&error))?;
     info.set_block_sizes(FLAC_BLOCK, FLAC_BLOCK).map_err(|error| refuse(&error))?;
-    let mut sums = Context::new(16, 1);
+    let mut sums = Context::new(bits, 1);
     let mut buffer = FrameBuf::with_size(1, FLAC_BLOCK).map_err(|error| refuse(&error))?;
     write_whole(path, |file| {
         file.write_all(&flac_header(&info)).map_err(io)?;
@@ -83,8 +88,8 @@ pub fn write_flac(path: &Path, sound: &mut Stretch) -> Result<()> {
             sizes = (bits.as_slice().len().min(sizes.0), bits.as_slice().len().max(sizes.1));
             file.write_all(bits.as_slice()).map_err(io)
         };
-        sound.each(|piece| {
-            waiting.extend(piece.iter().map(|&sample| i32::from(sample)));
+        sound.each_whole(|piece| {
+            waiting.extend_from_slice(piece);
             let whole = waiting.len() / FLAC_BLOCK * FLAC_BLOCK;
             for block in waiting[..whole].chunks_exact(FLAC_BLOCK) {
                 encode(block, file)?;
@@ -157,10 +162,36 @@ mod tests {
             {
                 let path = dir.path().join(name);
                 let mut read = from_memory(&samples);
-                let mut stretch = Stretch { sample_rate_hz: 48_000, range: 0..samples.len() as u64, read: &mut read };
+                let mut stretch =
+                    Stretch { sample_rate_hz: 48_000, range: 0..samples.len() as u64, read: &mut read, lower: None };
                 write(&path, &mut stretch).unwrap();
                 assert!(read_back(&path) == samples, "{name} of {} samples", samples.len());
             }
+        }
+    }
+
+    #[test]
+    fn all_24_bits_are_in_the_files_where_a_lane_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let upper = sound(10_001);
+        let lower: Vec<u8> = (0..upper.len() as u32).map(|i| (i.wrapping_mul(40_503) >> 7) as u8).collect();
+        let whole = |(&upper, &lower): (&i16, &u8)| (i32::from(upper) * 256 + i32::from(lower)) as f32 / 8_388_608.0;
+        let expected: Vec<f32> = upper.iter().zip(&lower).map(whole).collect();
+        for (name, write) in [("a.wav", write_wav as fn(&Path, &mut Stretch) -> Result<()>), ("a.flac", write_flac)] {
+            let path = dir.path().join(name);
+            let mut read = from_memory(&upper);
+            let mut read_lower = |range: std::ops::Range<u64>, out: &mut Vec<u8>| {
+                out.extend_from_slice(&lower[range.start as usize..range.end as usize]);
+                Ok(())
+            };
+            let mut stretch = Stretch {
+                sample_rate_hz: 48_000,
+                range: 0..upper.len() as u64,
+                read: &mut read,
+                lower: Some(&mut read_lower),
+            };
+            write(&path, &mut stretch).unwrap();
+            assert!(crate::source::decode::read_audio(&path).unwrap().samples == expected, "{name}");
         }
     }
 
@@ -171,7 +202,7 @@ mod tests {
             GapRecord { at_sample: 1000, len_samples: 4800, cause: "stall".into() },
         ];
         let mut read = from_memory(&[]);
-        let stretch = Stretch { sample_rate_hz: 48_000, range: 120..2000, read: &mut read };
+        let stretch = Stretch { sample_rate_hz: 48_000, range: 120..2000, read: &mut read, lower: None };
         let expected = "at_sample,len_samples,at_secs,len_secs,cause\n\
                         0,30,0.000000,0.000625,lost\n880,1000,0.018333,0.020833,stall\n";
         assert_eq!(gaps_csv(&gaps, &stretch), expected);
@@ -180,7 +211,7 @@ mod tests {
     #[test]
     fn more_than_a_wav_file_can_hold_is_refused() {
         let mut read = from_memory(&[]);
-        let mut stretch = Stretch { sample_rate_hz: 48_000, range: 0..3_000_000_000, read: &mut read };
+        let mut stretch = Stretch { sample_rate_hz: 48_000, range: 0..3_000_000_000, read: &mut read, lower: None };
         let error = write_wav(Path::new("unused.wav"), &mut stretch).unwrap_err();
         assert!(error.message.contains("17.4 hours") && error.message.contains("FLAC"), "{error}");
     }

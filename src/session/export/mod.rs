@@ -1,6 +1,6 @@
 //! A session in the formats that others read: sound, pictures, numbers, tokens and labels.
 //!
-//! The writers take slices and plain values and know nothing of session files; [`run`] joins the two.
+//! The writers take slices and plain values and know nothing of session files; `run` joins the two.
 
 mod audio;
 pub mod file;
@@ -21,7 +21,7 @@ pub use marks::{Mark, MarkKind};
 pub use npy::write_spectrogram;
 pub use raven::{from_raven, to_raven};
 pub use run::{Format, Request, export};
-pub use stretch::{ReadSound, Stretch, from_memory};
+pub use stretch::{ReadLower, ReadSound, Stretch, from_memory};
 pub use tables::{to_csv, to_json_lines, to_vtt};
 pub use textgrid::to_textgrid;
 pub use video::write_video;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Mark, MarkKind, Stretch, audio, file::write_text, npy, picture, picture::Picture, tables, to_audacity, to_raven,
-    to_textgrid, video,
+    Mark, MarkKind, ReadLower, Stretch, audio, file::write_text, npy, picture, picture::Picture, tables, to_audacity,
+    to_raven, to_textgrid, video,
 };
 use crate::{
     Error, Result,
@@ -22,7 +22,7 @@ use crate::{
 /// What a session can be exported to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
-    /// 16-bit WAV, and its gaps beside it.
+    /// WAV, and its gaps beside it.
     Wav,
     /// FLAC, and its gaps beside it.
     Flac,
@@ -206,7 +206,9 @@ impl LaneExport<'_> {
     fn write(&self, format: Format, marks: &[Mark], gaps: &[GapRecord], written: &mut Vec<PathBuf>) -> Result<()> {
         let range = self.clock.samples(self.lane, &self.secs);
         let mut read = |range: Range<u64>, out: &mut Vec<i16>| self.session.sound(self.index, range, out);
-        let mut sound = Stretch { sample_rate_hz: self.rate(), range, read: &mut read };
+        let mut lower = |range: Range<u64>, out: &mut Vec<u8>| self.session.lower_bits(self.index, range, out);
+        let lower: Option<&mut ReadLower> = if self.lane.record.bit_depth > 16 { Some(&mut lower) } else { None };
+        let mut sound = Stretch { sample_rate_hz: self.rate(), range, read: &mut read, lower };
         let len_secs = self.secs.end - self.secs.start;
         let shifted =
             || -> Vec<Mark> { marks.iter().filter_map(|mark| mark.shifted(self.secs.start, len_secs)).collect() };

@@ -30,7 +30,7 @@ pub fn write_video(path: &Path, picture: &Picture, page_secs: f64, read: &mut Re
     let range = sample(picture.secs.start)..sample(picture.secs.end);
     let part = part_of(path);
     let done = {
-        let mut sound = Stretch { sample_rate_hz: picture.sample_rate_hz, range, read: &mut *read };
+        let mut sound = Stretch { sample_rate_hz: picture.sample_rate_hz, range, read: &mut *read, lower: None };
         write_wav(&sound_path, &mut sound)
             .and_then(|()| film(&part, &sound_path, picture, [width, height], page_secs, read))
     };

@@ -5,9 +5,12 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use bevy::tasks::{AsyncComputeTaskPool, TaskPool};
+
 use super::{RETRY_AFTER, Recorder, Segment};
 use crate::{
     Error, Result,
+    event::Event,
     session::{
         disk::{Storage, session_name},
         program_name,
@@ -104,21 +107,27 @@ impl Recorder {
         let Some(track) = self.tracks.get_mut(key) else { return };
         track.forget();
         track.is_wanted = false;
-        if let Err(error) = mark(&self.settings.folder, key) {
+        if let Err(error) = mark(&self.settings.folder, key, moment.unix_nanos) {
             self.complain(&error);
         }
         let Some(track) = self.tracks.get_mut(key) else { return };
-        if track.slot.take().is_some() {
-            // What is on the disk can be taken out only of a file that is closed.
-            let path = self.segment.as_ref().map(|segment| segment.path.clone());
-            self.close(moment);
-            if let Some(Err(error)) = path.map(|path| crate::session::forget(&path, key)) {
-                self.complain(&error);
-            }
-            if self.tracks.values().any(|track| track.is_wanted) {
-                self.begin_segment(moment);
-            }
+        if track.slot.take().is_none() {
+            return;
         }
+        // What is on the disk can be taken out only of a file that is closed. The others go on in the next one meanwhile: making an
+        // hour anew takes its time. Should the program end before, the mark is there.
+        let path = self.segment.as_ref().map(|segment| segment.path.clone());
+        self.close(moment);
+        if self.tracks.values().any(|track| track.is_wanted) {
+            self.begin_segment(moment);
+        }
+        let (key, events) = (key.clone(), self.events.clone());
+        let forget = async move {
+            if let Some(Err(error)) = path.map(|path| crate::session::forget(&path, &key)) {
+                events.publish(Event::Failure { owner: "record".into(), message: error.message });
+            }
+        };
+        AsyncComputeTaskPool::get_or_init(TaskPool::default).spawn(forget).detach();
     }
 
     /// The disk failed: what is written stays as it is, the streams go on.

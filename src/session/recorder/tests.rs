@@ -13,8 +13,13 @@ use super::*;
 use crate::{
     config::Config,
     link::{Kind, LinkRegistry, LinkSender},
-    session::{ALL, SessionFile, disk, tests::sound},
-    stream::{PumpReport, StreamSettings},
+    session::{
+        ALL, SessionFile, disk,
+        records::{ModelRecord, RecognitionChange, RecognitionRecord},
+        tests::sound,
+    },
+    stream::{ConnectionState, Gap, GapCause, PumpReport, StreamSettings},
+    train::progress::Progress,
 };
 
 const RATE: u32 = 8_000;
@@ -43,6 +48,8 @@ struct Rig {
     mood: Arc<AtomicU8>,
     folder: tempfile::TempDir,
     at: u64,
+    /// How the lanes say they stand.
+    pumps: Vec<Latest<PumpReport>>,
 }
 
 impl Rig {
@@ -66,7 +73,7 @@ impl Rig {
         });
         let recorder = Recorder::new(settings, create, incoming, events.clone(), report.clone());
         let moment = Moment { now: Instant::now(), unix_nanos: 1_790_000_000_000_000_000 };
-        let mut rig = Self { recorder, link, events, report, moment, mood, folder, at: 0 };
+        let mut rig = Self { recorder, link, events, report, moment, mood, folder, at: 0, pumps: Vec::new() };
         ["a", "b"].iter().for_each(|key| rig.add_lane(key));
         rig
     }
@@ -77,6 +84,7 @@ impl Rig {
         config.stream.sample_rate_hz = RATE;
         let settings = StreamSettings::new(&config, key.clone(), crate::source::SourceSpec::Demo, 0.0, self.moment.now);
         let pump = Latest::new(PumpReport::new(&settings));
+        self.pumps.push(pump.clone());
         let lane = RecorderMessage::Lane { key, sample_rate_hz: RATE, stft: settings.stft, pump };
         self.link.send(lane).unwrap();
     }
@@ -100,7 +108,8 @@ impl Rig {
             for lane in ["a", "b"].iter().filter(|_| is_heard) {
                 let (lane, samples) = (lane.parse().unwrap(), sound(range.clone()).into());
                 let captured = Some(self.moment.now);
-                let message = RecorderMessage::Sound { lane, first_sample: range.start, samples, captured };
+                let message =
+                    RecorderMessage::Sound { lane, first_sample: range.start, samples, lower: None, captured };
                 self.link.send(message).unwrap();
             }
             self.recorder.turn(self.moment);
@@ -276,9 +285,68 @@ fn words_events_and_forgetting_while_it_records() {
     rig.link.send(RecorderMessage::Forget(stream)).unwrap();
     rig.pass(1.0, true);
     rig.stop();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while rig.files().iter().any(|file| file.lanes().len() > 1) {
+        assert!(Instant::now() < deadline, "the file that was under way still has the lane");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     for file in rig.files() {
         assert_eq!(file.lanes().len(), 1, "{}", file.path().display());
         assert_eq!(file.lanes()[0].record.key.as_str(), "b");
     }
     assert_eq!(rig.files()[0].segments(0, ALL).unwrap(), [segment]);
+}
+
+#[test]
+fn everything_else_that_happens_is_in_the_file() {
+    let mut rig = Rig::new(|_| ());
+    rig.start();
+    rig.pass(1.0, true);
+    let stream: StreamKey = "a".parse().unwrap();
+    let reason = Some("unplugged".into());
+    rig.events.publish(Event::Connection {
+        stream: stream.clone(),
+        state: ConnectionState::Lost,
+        at_secs: 1.0,
+        reason,
+    });
+    let gap = Gap { at_sample: 4_000, len_samples: 800, cause: GapCause::Lost };
+    rig.events.publish(Event::Gap { stream: stream.clone(), gap });
+    let tokens = crate::session::tests::segment(0.5).tokens;
+    let partial = Event::Partial { stream: stream.clone(), text: "one".into(), tokens, heard_samples: 7_000 };
+    rig.events.publish(partial);
+    let model = Some(ModelRecord { name: "digits".into(), weights_blake3: "abc".into() });
+    let change = RecognitionChange::Started { at_sample: 6_000 };
+    let heard = RecognitionRecord { heard_samples: 6_000, change, is_running: true, model: model.clone() };
+    rig.events.publish(Event::Recognition { stream, is_running: true, model: None, heard: heard.clone() });
+    let progress = Progress { step: 7, steps: 70, loss: 0.5, phase: Phase::Running, ..Progress::default() };
+    rig.events.publish(Event::Progress(progress.clone()));
+    rig.events.publish(Event::Progress(Progress { step: 8, ..progress.clone() }));
+    rig.pass(0.1, true);
+    rig.events.publish(Event::Progress(Progress { step: 9, phase: Phase::Done, ..progress }));
+    rig.pumps[0].publish(PumpReport { gain_db: 6.0, ..(*rig.pumps[0].load()).clone() });
+    rig.pass(1.0, true);
+    rig.stop();
+    let file = rig.files().remove(0);
+    assert!(file.check().is_empty() && file.faults().is_empty());
+    let connections = file.connections(0).unwrap();
+    assert_eq!((connections.len(), connections[1].state, connections[1].at_sample), (2, ConnectionState::Lost, 8_160));
+    assert_eq!(connections[1].reason.as_deref(), Some("unplugged"));
+    let gaps = file.gaps(0).unwrap();
+    assert_eq!((gaps[0].at_sample, gaps[0].len_samples, &*gaps[0].cause), (4_000, 800, "lost"));
+    let partials = file.partials(0, ALL).unwrap();
+    assert_eq!((&*partials[0].text, partials[0].tokens.len(), partials[0].at_sample), ("one", 1, 7_000));
+    let recognition = file.recognition(0).unwrap();
+    assert_eq!(recognition[1], heard);
+    assert_eq!(recognition[0].change, RecognitionChange::Found);
+    let settings = file.settings(0).unwrap();
+    assert_eq!(settings.iter().map(|record| record.gain_db).collect::<Vec<_>>(), [0.0, 6.0]);
+    assert!(settings[1].at_sample > 8_000);
+    let steps: Vec<_> = file.training().unwrap().iter().map(|record| (record.step, record.phase.to_string())).collect();
+    assert_eq!(
+        steps,
+        [(7, "running".to_owned()), (9, "done".to_owned())],
+        "once a second, and each change of its phase"
+    );
+    assert!(file.connections(1).unwrap().len() == 1 && file.gaps(1).unwrap().is_empty(), "of its own lane only");
 }

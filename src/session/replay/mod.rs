@@ -1,6 +1,6 @@
 //! A session replayed: its lanes stand on the screen like live ones, while these go on.
 //!
-//! Reading the file, analysing what is looked at and the clock of the playback live in one job on a pool of its own ([`player`]).
+//! Reading the file, analysing what is looked at and the clock of the playback live in one job on a pool of its own (`player`).
 //! Of a lane it keeps a [`Window`] around what is visible, so that ten hours need no more memory than a minute. The ECS mirrors
 //! the job's report ([`mirror`]); drawing reads that and sends [`ReplayIntent`]s.
 
