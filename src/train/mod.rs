@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod batch;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod command;
 pub mod dataset;
@@ -9,6 +10,7 @@ pub mod evaluate;
 pub mod loss;
 pub mod mirror;
 pub mod parameters;
+mod probe;
 pub mod progress;
 pub mod rng;
 pub mod run;
