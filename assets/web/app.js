@@ -201,6 +201,13 @@ async function forget() {
   }
   facts.isSure = false;
   try {
+    // What is recorded of the lane first: once it is gone nobody knows whose it was.
+    const recorded = await fetch("/api/record/forget", {
+      method: "POST",
+      headers: { ...headers(), "content-type": "application/json" },
+      body: JSON.stringify({ lane: key }),
+    });
+    if (!recorded.ok) throw new Error((await recorded.json()).detail);
     const response = await fetch(`/api/streams/${key}`, { method: "DELETE", headers: headers() });
     if (!response.ok && response.status !== 404) throw new Error((await response.json()).detail);
   } catch (error) {

@@ -55,7 +55,7 @@ const TEXTS = {
   kept: ["Kept: the last {minutes} minutes of sound and its words, in the memory of the machine with the screen. Nothing leaves for the internet. They go when that program ends.", "残るもの：直近 {minutes} 分の音と言葉が、画面の機械のメモリに残ります。インターネットには送りません。プログラムの終了とともに消えます。"],
   kept_recording: ["When the host records, your sound stands in a file of theirs. While that happens, this page says so in red.", "ホストが録音すると、音はホストのファイルに残ります。録音中は赤く表示します。"],
   forget: ["Forget me", "私の記録を消す"],
-  forget_note: ["Removes your lane, its history and its words. Files that the host recorded stay with the host: ask them", "レーン・履歴・言葉を消します。ホストが録音したファイルは、ホストに頼んでください"],
+  forget_note: ["Removes your lane, its history and its words, and marks your part of recorded files for removal", "レーン・履歴・言葉を消し、録音ファイルの中のあなたの部分に削除の印を付けます"],
   forget_sure: ["Really forget?", "本当に消しますか？"],
   help: ["Certificate warning? No connection? Read this", "証明書の警告や接続の問題はこちら"],
   offline: ["No contact with the server; trying again", "サーバーと通信できません。再試行中"],

@@ -10,7 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{access::Access, clients::Visit, error::ApiError};
+use super::{
+    MAX_BODY,
+    access::Access,
+    api::{INFERENCE, MAX_FILE},
+    clients::Visit,
+    error::ApiError,
+};
 
 /// Passes a request on, or refuses it.
 pub(super) async fn guard(
@@ -27,7 +33,7 @@ pub(super) async fn guard(
             Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header(header::RETRY_AFTER, "1"))
         }
     };
-    let foreign = match checked {
+    let foreign = match checked.and_then(|foreign| told_length(&request).map(|()| foreign)) {
         Ok(foreign) => foreign,
         Err(error) => return error.into_response(),
     };
@@ -40,6 +46,20 @@ pub(super) async fn guard(
         admit(headers, origin, is_preflight);
     }
     response
+}
+
+/// Refuses a body by the length that is told, before any of it is waited for.
+fn told_length(request: &Request) -> Result<(), ApiError> {
+    let most = if request.uri().path() == INFERENCE { MAX_FILE } else { MAX_BODY };
+    let told =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    match told {
+        Some(len) if len > most => {
+            let detail = format!("the body has {len} bytes; here at most {most} are taken");
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Tells the browser that pages from `origin` may read the answer (CORS).

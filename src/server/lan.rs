@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::{Duration, SystemTime},
 };
 
@@ -16,13 +16,12 @@ use super::{
     info::ServerInfo,
     tls::{Identity, Keep, addresses, given},
 };
-use crate::{Error, Result, config::ServerConfig, engine::Engine};
+use crate::{Error, Result, config::ServerConfig, engine::Engine, source::whip::Whip};
 
 /// How often the addresses and the end of the certificate are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// The door for other machines, not yet open.
-#[derive(Debug)]
 pub(super) struct Lan {
     bound: Bound,
     token: Token,
@@ -31,6 +30,7 @@ pub(super) struct Lan {
     identity: Identity,
     is_given: bool,
     tls: RustlsConfig,
+    whip: Whip,
 }
 
 impl Lan {
@@ -41,8 +41,8 @@ impl Lan {
         let names: Vec<_> =
             host_names().into_iter().chain(config.names.iter().map(|name| name.to_ascii_lowercase())).collect();
         let token = keep.token()?;
-        let local = std::net::IpAddr::from(std::net::Ipv4Addr::LOCALHOST);
-        engine.whip().set_addresses(std::iter::once(local).chain(addresses()).collect());
+        let whip = engine.whip().clone();
+        whip.set_addresses(published());
         let given = given(config.cert.as_deref(), config.key.as_deref())?;
         let is_given = given.is_some();
         let identity = match given {
@@ -52,7 +52,7 @@ impl Lan {
         let tls = RustlsConfig::from_pem(identity.cert.clone(), identity.key.clone())
             .await
             .map_err(|error| Error::invalid(format!("the certificate or its key cannot be used: {error}")))?;
-        Ok(Self { bound: Bound::network(config.lan_port)?, token, names, keep, identity, is_given, tls })
+        Ok(Self { bound: Bound::network(config.lan_port)?, token, names, keep, identity, is_given, tls, whip })
     }
 
     /// Where it will listen.
@@ -83,7 +83,7 @@ impl Lan {
         control: Control,
         info: ServerInfo,
     ) -> io::Result<()> {
-        let Self { bound, names, keep, identity, is_given, tls, .. } = self;
+        let Self { bound, names, keep, identity, is_given, tls, whip, .. } = self;
         let port = bound.addr().port();
         let serving = bound.serve_tls(routes, tls.clone(), clients, control);
         let renewing = async {
@@ -94,6 +94,7 @@ impl Lan {
                 if *info.load().lan_urls != *urls(port, fixed) {
                     info.moved_to(urls(port, fixed));
                 }
+                whip.set_addresses(published());
                 // What cannot be renewed now is tried again; the one in use goes on.
                 if !is_given
                     && let Ok(fresh) = keep.identity(&certified(&names), SystemTime::now())
@@ -109,6 +110,11 @@ impl Lan {
             () = renewing => Ok(()),
         }
     }
+}
+
+/// Where sound is published to.
+fn published() -> Vec<IpAddr> {
+    std::iter::once(IpAddr::V4(Ipv4Addr::LOCALHOST)).chain(addresses()).collect()
 }
 
 /// What a certificate is made for.

@@ -38,6 +38,7 @@ use api::health::HealthWatch;
 use clients::Clients;
 use doors::Bound;
 use lan::Lan;
+use whip::Published;
 
 /// The largest body of a request, bytes, where nothing else is said.
 const MAX_BODY: usize = 64 * 1024;
@@ -53,11 +54,12 @@ struct Shared {
     health: Arc<HealthWatch>,
     /// Whose turn it is to have a file read.
     inference: Arc<Semaphore>,
+    published: Arc<Published>,
 }
 
 impl Shared {
     fn new(engine: Engine, stop: watch::Receiver<bool>) -> Self {
-        Self { engine, stop, health: Arc::default(), inference: Arc::new(Semaphore::new(1)) }
+        Self { engine, stop, health: Arc::default(), inference: Arc::new(Semaphore::new(1)), published: Arc::default() }
     }
 }
 

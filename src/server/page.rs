@@ -25,6 +25,7 @@ macro_rules! file {
 /// Every file that is served.
 const FILES: &[File] = &[
     file!("/", "text/html; charset=utf-8", "web/index.html"),
+    file!("/help", "text/html; charset=utf-8", "web/help.html"),
     file!("/help.html", "text/html; charset=utf-8", "web/help.html"),
     file!("/style.css", "text/css; charset=utf-8", "web/style.css"),
     file!("/icon.svg", "image/svg+xml", "web/icon.svg"),

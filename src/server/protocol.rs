@@ -114,7 +114,7 @@ pub(super) enum Reply {
         message: Option<String>,
     },
     /// Words being heard; may still change.
-    Partial { text: String },
+    Partial { text: String, tokens: Vec<Token> },
     /// Words heard; will not change.
     Final { text: String, tokens: Vec<Token> },
     /// The training moved.

@@ -260,8 +260,8 @@ impl Talk {
                 self.heard.tell(&record.event, &mut say);
                 let own = self.lane.as_ref().map(|lane| &lane.key);
                 match &record.event {
-                    Event::Partial { stream, text, .. } if own == Some(stream) => {
-                        say.push(Reply::Partial { text: text.clone() });
+                    Event::Partial { stream, text, tokens, .. } if own == Some(stream) => {
+                        say.push(Reply::Partial { text: text.clone(), tokens: tokens.clone() });
                     }
                     Event::Final { stream, segment, .. } if own == Some(stream) => {
                         say.push(Reply::Final { text: segment.text.clone(), tokens: segment.tokens.clone() });

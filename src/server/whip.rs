@@ -2,10 +2,14 @@
 //! restarting ICE are left out, as the standard allows: the answer holds every candidate there is. Who may publish, from where and
 //! with which token is the guard's matter, and so are the headers for pages of other origins.
 
-use std::time::Instant;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
     http::{HeaderMap, HeaderName, StatusCode, header},
@@ -13,12 +17,16 @@ use axum::{
     routing::{delete, post},
 };
 
-use super::{Shared, error::ApiError};
+use super::{
+    Shared,
+    clients::{ClientLane, Visit},
+    error::ApiError,
+};
 use crate::{
     Error, ErrorKind,
     engine::Engine,
     source::{SourceSpec, whip::objection},
-    stream::{StreamCommand, StreamKey},
+    stream::{ConnectionState, StreamCommand, StreamKey},
 };
 
 /// The one media type of offers and answers.
@@ -26,6 +34,34 @@ const SDP: &str = "application/sdp";
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 /// When a page that found no room should ask again, seconds.
 const RETRY_AFTER_SECS: &str = "5";
+
+/// Who fills which lane. A lane that its page said goodbye to counts for nobody.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    lanes: Mutex<HashMap<StreamKey, ClientLane>>,
+}
+
+impl Published {
+    /// Counts the lane `key` as one of the client's, unless somebody has it already.
+    fn claim(&self, key: &StreamKey, visit: &Visit, engine: &Engine, now: Instant) -> Result<(), ApiError> {
+        let streams = engine.status(now).streams;
+        let is_open = |key: &StreamKey| {
+            streams.iter().any(|stream| stream.key == *key && stream.connection != ConnectionState::Closed)
+        };
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|key, _| is_open(key));
+        if !lanes.contains_key(key) {
+            let detail = "this client publishes as many lanes as it may: end one first";
+            let lane = visit.lane(now).ok_or_else(|| ApiError::new(StatusCode::TOO_MANY_REQUESTS, detail))?;
+            lanes.insert(key.clone(), lane);
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, key: &StreamKey) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
 
 type Key = Result<Path<String>, PathRejection>;
 type Session = Result<Path<(String, String)>, PathRejection>;
@@ -39,6 +75,7 @@ pub(super) fn routes() -> Router<Shared> {
 /// `POST /whip/{key}`: the offer of whoever publishes to the stream `key`, which is made if it is not there.
 async fn publish(
     State(shared): State<Shared>,
+    Extension(visit): Extension<Visit>,
     key: Key,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -60,7 +97,9 @@ async fn publish(
         let detail = format!("the stream \"{key}\" has a source of its own: publish under another key");
         return Err(ApiError::new(StatusCode::CONFLICT, detail));
     }
-    let answer = engine.whip().offer(&key, offer, Instant::now()).map_err(|error| match error.kind {
+    let now = Instant::now();
+    shared.published.claim(&key, &visit, engine, now)?;
+    let answer = engine.whip().offer(&key, offer, now).map_err(|error| match error.kind {
         ErrorKind::Invalid => bad_request(error),
         _ => ApiError::from(error),
     })?;
@@ -68,6 +107,7 @@ async fn publish(
         // It was answered a moment ago, and nobody else knows its name.
         let _ = engine.whip().end(&key, &answer.session);
         engine.whip().forget(&key);
+        shared.published.give_up(&key);
         return Err(match error.kind {
             ErrorKind::Busy => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.message)
                 .with_header(header::RETRY_AFTER, RETRY_AFTER_SECS),

@@ -45,10 +45,10 @@ pub enum StreamCommand {
 /// `name` as it may stand on the screen: trimmed, in one line; nothing for an empty one.
 ///
 /// # Errors
-/// When it is longer than [`MAX_NAME`] characters.
+/// When it was given with more than [`MAX_NAME`] characters.
 pub fn checked_name(name: &str) -> Result<Option<Text>> {
-    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
     let len = name.chars().count();
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
     if len > MAX_NAME {
         return Err(Error::invalid(format!("the name has {len} characters; allowed is up to {MAX_NAME}")));
     }

@@ -119,6 +119,11 @@ impl TrainerHandle {
         Ok(throttle)
     }
 
+    /// What the trainer may take of the machine from its next step on.
+    pub fn granted(&self) -> Throttle {
+        *self.shared.throttle.load()
+    }
+
     /// How the newest run stands.
     pub fn progress(&self) -> Arc<Progress> {
         self.shared.progress.load()

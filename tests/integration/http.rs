@@ -120,6 +120,11 @@ fn training_is_started_once_paused_resumed_and_stopped() {
     let paused = progress()["current_step"].as_u64();
     assert_eq!(post(served.addr(), "/api/train/resume").status, 202);
     wait_for("the next step", limit, || progress()["current_step"].as_u64() > paused);
+    let throttle = |body: &str| post_json(served.addr(), "/api/train/throttle", body);
+    assert_eq!(throttle(r#"{"duty": 0.5}"#).json(), json!({"threads": 1, "duty": 0.5}), "what is left out stays");
+    assert_eq!(throttle(r#"{"threads": 0}"#).status, 422);
+    let status = || get(served.addr(), "/api/status").json();
+    wait_for("half the time", limit, || status()["training"]["throttle"]["duty"] == 0.5);
     assert_eq!(post(served.addr(), "/api/train/stop").status, 202);
     wait_for("the end", limit, || progress()["is_training"] == false);
     assert_eq!(post(served.addr(), "/api/train/stop").status, 404);

@@ -23,6 +23,7 @@ use crate::{
     microphone_scenarios::edits,
     program::{key, project, tokens_of, write_speech},
     pulse::{PulseServer, with_server},
+    whip::{self, Publisher},
 };
 
 /// Each test may take this long. Software rendering and training share the cores with the stream.
@@ -298,13 +299,7 @@ fn a_minimised_window_loses_nothing_and_is_drawn_again() {
     program.end();
 }
 
-#[test]
-fn a_closed_window_leaves_the_program_running_without_it() {
-    let Some(mut program) = Windowed::start(&[]) else { return };
-    let window = program.window();
-    program.start_training();
-    program.open_and_recognise();
-    program.until_word();
+fn close(window: ShownWindow) {
     window.close();
     let start = Instant::now();
     while window.is_open() {
@@ -312,6 +307,33 @@ fn a_closed_window_leaves_the_program_running_without_it() {
         sleep(Duration::from_millis(20));
     }
     sleep(Duration::from_millis(300));
+}
+
+#[test]
+fn a_page_stays_connected_when_the_window_closes() {
+    let Some(python) = whip::python() else { return };
+    let Some(mut program) = Windowed::start_on(|_| "whip".to_owned(), Vec::new(), &[]) else { return };
+    let (window, speech) = (program.window(), program.path("speech.wav"));
+    let url = format!("http://{}/whip/main", program.addr);
+    let page = Publisher::start(&python, &["chromium", &url, speech.to_str().unwrap(), "8"]);
+    program.open_and_recognise();
+    program.until_word();
+    close(window);
+    let heard = tokens(&program.status()).as_array().unwrap().len();
+    program.until("a word without the window", |status| words(status).len() > heard);
+    assert_eq!(page.finish()["state"], "connected");
+    program.until("its goodbye", |status| status["streams"][0]["connection"] == "closed");
+    program.end();
+}
+
+#[test]
+fn a_closed_window_leaves_the_program_running_without_it() {
+    let Some(mut program) = Windowed::start(&[]) else { return };
+    let window = program.window();
+    program.start_training();
+    program.open_and_recognise();
+    program.until_word();
+    close(window);
     let before = drawn(&program.status());
     program.until_steps(2);
     let status = program.play_out();

@@ -8,6 +8,8 @@ import sys
 
 from playwright.sync_api import Error, sync_playwright
 
+from relay import Relay
+
 MICROPHONE, FLAGS = sys.argv[1], sys.argv[2:]
 ARGS = [
     "--no-sandbox",
@@ -37,7 +39,34 @@ def open_page(browser, pages, command):
     page.on("console", lambda message: print(f"{command['page']}: {message.text}", file=sys.stderr))
     page.on("pageerror", lambda error: print(f"{command['page']}: uncaught {error}", file=sys.stderr))
     pages[command["page"]] = page
+    if command.get("relay"):
+        behind_relay(page)
     page.goto(command["url"])
+
+
+def behind_relay(page):
+    """What the page sends goes through relays, one for each time that it is answered, which can be taken down."""
+    page.relays, page.is_down = [], False
+
+    def answer(route):
+        if page.is_down:
+            return route.abort("internetdisconnected")
+        reply = route.fetch()
+        if reply.status != 201:
+            return route.fulfill(response=reply)
+        relay, sdp = Relay.before(reply.text())
+        page.relays.append(relay)
+        route.fulfill(response=reply, body=sdp)
+
+    page.route("**/whip/*", answer)
+
+
+def set_down(page, is_down):
+    """Cuts the page's network, all of it, or mends it."""
+    page.is_down = is_down
+    for relay in page.relays:
+        relay.is_down = is_down
+    page.context.set_offline(is_down)
 
 
 def act(browser, pages, command):
@@ -59,6 +88,8 @@ def act(browser, pages, command):
             page.reload()
         case "picture":
             page.screenshot(path=command["path"])
+        case "cut" | "mend":
+            set_down(page, do == "cut")
         case "close":
             # As a user closes a tab: the page may say goodbye.
             page.close(run_before_unload=False)

@@ -5,6 +5,7 @@
 
 import http.client
 import json
+import pathlib
 import socket
 import ssl
 import sys
@@ -41,6 +42,10 @@ found["a file of this machine"] = ask("POST", "/api/streams/main/source", typed,
 found["a folder of this machine"] = ask("POST", "/api/train/start", typed, json.dumps({"dataset_name": "/etc"}))[0]
 # Only its length is told: the refusal comes before a body is read, and a body on its way would meet a closed door.
 found["a large body"] = ask("POST", "/api/train/start", {**typed, "Content-Length": "100000"})[0]
+offer = (pathlib.Path(__file__).parent.parent / "data/offer.sdp").read_text()
+published = {**bearer, "Content-Type": "application/sdp"}
+found["lanes of its own"] = [ask("POST", f"/whip/lane-{i}", published, offer)[0] for i in range(3)]
+found["the first of them again"] = ask("POST", "/whip/lane-0", published, offer)[0]
 
 plain = http.client.HTTPConnection(host, port, timeout=20)
 try:

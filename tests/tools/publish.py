@@ -14,11 +14,7 @@ import asyncio
 import json
 import os
 import random
-import re
-import socket
 import sys
-import threading
-import time
 import urllib.parse
 import urllib.request
 import wave
@@ -26,71 +22,17 @@ from pathlib import Path
 
 import numpy as np
 
+from relay import Relay
+
 RATE = 48_000
 
 
-class Relay(threading.Thread):
-    """Passes datagrams between one client and a server, and loses what it is told to lose."""
-
-    def __init__(self, server, loss, cut):
-        super().__init__(daemon=True)
-        self.outside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for end in (self.outside, self.inside):
-            end.bind(("127.0.0.1", 0))
-        self.port = self.outside.getsockname()[1]
-        self.server, self.loss, self.cut = server, loss, cut
-        self.media = self.lost = self.burst = 0
-        self.began = None
-        self.random = random.Random(7)
-
-    def is_cut(self):
-        if self.cut is None or self.began is None:
-            return False
-        at, length = self.cut
-        return at <= time.monotonic() - self.began < at + length
-
-    def loses(self, data):
-        is_media = len(data) > 12 and 128 <= data[0] < 192 and not 192 <= data[1] < 224
-        if not is_media:
-            return False
-        self.began = self.began or time.monotonic()
-        self.media += 1
-        if self.loss == 0:
-            return False
-        if self.burst == 0 and self.random.random() < self.loss / 1.5:
-            self.burst = self.random.choice((1, 1, 1, 3, 1))
-        if self.burst > 0:
-            self.burst -= 1
-            self.lost += 1
-            return True
-        return False
-
-    def run(self):
-        import select
-
-        client = None
-        while True:
-            for end in select.select([self.outside, self.inside], [], [])[0]:
-                data, sender = end.recvfrom(2_000)
-                if self.is_cut():
-                    continue
-                if end is self.outside:
-                    client = sender
-                    if not self.loses(data):
-                        self.inside.sendto(data, self.server)
-                elif client:
-                    self.outside.sendto(data, client)
-
-
 def through_relay(sdp, args):
-    """The answer with the relay's port in place of the server's."""
+    """The answer with a relay's port in place of the server's, where one is asked for."""
     if args.loss == 0 and args.cut is None:
         return sdp, None
-    port = int(re.search(r"a=candidate:\S+ \d+ udp \d+ 127\.0\.0\.1 (\d+)", sdp, re.I).group(1))
-    relay = Relay(("127.0.0.1", port), args.loss, args.cut)
-    relay.start()
-    return sdp.replace(f"127.0.0.1 {port} ", f"127.0.0.1 {relay.port} "), relay
+    relay, sdp = Relay.before(sdp, args.loss, args.cut)
+    return sdp, relay
 
 
 def post(url, offer):
@@ -218,26 +160,28 @@ def compare(args):
     at = int(np.argmax(match[: len(played) - len(heard) + 1]))
     part = played[at : at + len(heard)]
     like = float(part @ heard / np.sqrt((part @ part) * (heard @ heard)))
-    # A browser that gets no processor skips a part of its fake microphone's file: second by second, each where least is left of
-    # the difference, and where it was before if that is as good.
-    sums, jumps, last = np.zeros(3), 0, at
+    # A browser that gets no processor skips a part of its fake microphone's file: quarter second by quarter second, each where
+    # least is left of the difference, which is where it was before unless another place is clearly better.
+    sums, jumps, last, piece = np.zeros(3), [], at, RATE // 4
     energy = np.concatenate([[0.0], np.cumsum(played**2)])
-    for start in range(0, len(heard) - RATE + 1, RATE):
-        second = heard[start : start + RATE]
+    usual = (heard @ heard) * piece / len(heard)
+    for start in range(0, len(heard) - piece + 1, piece):
+        part = heard[start : start + piece]
         low = max(0, last + start - RATE)
-        around = played[low : low + 3 * RATE]
-        size = 1 << 18
-        match = np.fft.irfft(np.fft.rfft(around, size) * np.conj(np.fft.rfft(second, size)))[: len(around) - RATE + 1]
-        left = energy[low + RATE : low + RATE + len(match)] - energy[low : low + len(match)] - 2 * match
+        around = played[low : low + 2 * RATE + piece]
+        size = 1 << 17
+        match = np.fft.irfft(np.fft.rfft(around, size) * np.conj(np.fft.rfft(part, size)))[: len(around) - piece + 1]
+        left = energy[low + piece : low + piece + len(match)] - energy[low : low + len(match)] - 2 * match
         lag = low + int(np.argmin(left))
-        if left[last + start - low] - left[lag - low] < 1e-3 * (second @ second):
+        if left[last + start - low] - left[lag - low] < max(0.2 * (part @ part), 0.1 * usual):
             lag = last + start
-        jumps += lag - start != last
+        if lag - start != last:
+            jumps.append(f"{(lag - start - last) / RATE * 1e3:.1f} ms at {start / RATE:.2f} s")
         last = lag - start
-        best = played[lag : lag + RATE]
-        sums += (best @ second, best @ best, second @ second)
-    by_second = float(sums[0] / np.sqrt(sums[1] * sums[2]))
-    say(correlation=like, by_second=by_second, jumps=int(jumps), at_secs=at / RATE, secs=len(heard) / RATE)
+        best = played[lag : lag + piece]
+        sums += (best @ part, best @ best, part @ part)
+    by_piece = float(sums[0] / np.sqrt(sums[1] * sums[2]))
+    say(correlation=like, by_piece=by_piece, jumps=jumps, at_secs=at / RATE, secs=len(heard) / RATE)
 
 
 def main():

@@ -32,7 +32,9 @@ use crate::{
 };
 
 /// The largest file, bytes.
-const MAX_FILE: usize = 32 << 20;
+pub(in crate::server) const MAX_FILE: usize = 32 << 20;
+/// Where files are taken.
+pub(in crate::server) const INFERENCE: &str = "/api/inference";
 /// The longest sound that is read, seconds.
 const MAX_SECS: u64 = 3600;
 /// Silence after the end, so that the last word is heard out.

@@ -3,10 +3,13 @@
 pub(super) mod health;
 mod inference;
 mod models;
+mod object;
 mod record;
 mod status;
 mod streams;
 mod train;
+
+pub(super) use inference::{INFERENCE, MAX_FILE};
 
 use axum::{Json, Router, http::StatusCode, routing::get};
 use serde::{Deserialize, Deserializer, Serialize, de};

@@ -59,7 +59,7 @@ type Name = Result<Path<String>, PathRejection>;
 
 /// Deletes a model of the user's. Those that ship with the program stay.
 #[utoipa::path(
-    delete, path = "/api/models/{name}", tag = "models", params(("name" = String, Path)),
+    delete, path = "/api/models/{name}", tag = "models", params(("name" = String, Path, pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")),
     responses((status = 204, description = "It is gone."))
 )]
 async fn delete_model(State(shared): State<Shared>, name: Name) -> Result<StatusCode, ApiError> {
@@ -71,7 +71,7 @@ async fn delete_model(State(shared): State<Shared>, name: Name) -> Result<Status
 
 /// Recognises with it from the next block on.
 #[utoipa::path(
-    post, path = "/api/models/{name}/use", tag = "models", params(("name" = String, Path)),
+    post, path = "/api/models/{name}/use", tag = "models", params(("name" = String, Path, pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")),
     responses((status = 202, body = NameReply))
 )]
 async fn use_model(State(shared): State<Shared>, name: Name) -> Taken<NameReply> {

@@ -1,14 +1,11 @@
 //! Recording: start, stop, keep the last minute.
 
-use axum::{
-    Json,
-    extract::{State, rejection::JsonRejection},
-};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Taken, taken};
+use super::{Taken, object::Object, taken};
 use crate::{server::Shared, session::SessionIntent, stream::StreamKey};
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -39,11 +36,8 @@ struct RecordReply {
     post, path = "/api/record/start", tag = "record", request_body = Option<RecordRequest>,
     responses((status = 202, body = RecordReply))
 )]
-async fn start_recording(
-    State(shared): State<Shared>,
-    request: Result<Option<Json<RecordRequest>>, JsonRejection>,
-) -> Taken<RecordReply> {
-    let lanes = request?.map(|Json(request)| request.lanes).unwrap_or_default();
+async fn start_recording(State(shared): State<Shared>, request: Option<Object<RecordRequest>>) -> Taken<RecordReply> {
+    let lanes = request.map(|Object(request)| request).unwrap_or_default().lanes;
     shared.engine.command_session(SessionIntent::Start { lanes })?;
     taken(RecordReply { asked: "start" })
 }
@@ -70,11 +64,8 @@ struct ForgetRequest {
     post, path = "/api/record/forget", tag = "record", request_body = ForgetRequest,
     responses((status = 202, body = RecordReply))
 )]
-async fn forget_lane(
-    State(shared): State<Shared>,
-    request: Result<Json<ForgetRequest>, JsonRejection>,
-) -> Taken<RecordReply> {
-    let Json(ForgetRequest { lane }) = request?;
+async fn forget_lane(State(shared): State<Shared>, Object(request): Object<ForgetRequest>) -> Taken<RecordReply> {
+    let ForgetRequest { lane } = request;
     shared.engine.recorder().forget(lane)?;
     taken(RecordReply { asked: "forget" })
 }

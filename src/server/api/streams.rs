@@ -4,17 +4,14 @@ use std::time::Instant;
 
 use axum::{
     Extension, Json,
-    extract::{
-        Path, State,
-        rejection::{JsonRejection, PathRejection},
-    },
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Taken, taken, whole};
+use super::{Taken, object::Object, taken, whole};
 use crate::{
     Error,
     engine::Engine,
@@ -39,7 +36,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 }
 
 type Key = Result<Path<String>, PathRejection>;
-type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// Which stream it is about.
 #[derive(Serialize, ToSchema)]
@@ -93,9 +89,8 @@ async fn set_source(
     State(shared): State<Shared>,
     Extension(visit): Extension<Visit>,
     key: Key,
-    request: Body<SourceRequest>,
+    Object(SourceRequest { source }): Object<SourceRequest>,
 ) -> Taken<StreamReply> {
-    let Json(SourceRequest { source }) = request?;
     if visit.door() == Door::Network && matches!(source, SourceSpec::File { .. }) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "files of this machine are not opened for other machines"));
     }
@@ -116,8 +111,11 @@ struct NameRequest {
     post, path = "/api/streams/{key}/name", tag = "lanes", params(("key" = String, Path)), request_body = NameRequest,
     responses((status = 202, body = StreamReply))
 )]
-async fn name_stream(State(shared): State<Shared>, key: Key, request: Body<NameRequest>) -> Taken<StreamReply> {
-    let Json(NameRequest { name }) = request?;
+async fn name_stream(
+    State(shared): State<Shared>,
+    key: Key,
+    Object(NameRequest { name }): Object<NameRequest>,
+) -> Taken<StreamReply> {
     command_stream(&shared.engine, key, &[StreamCommand::SetName(name.into())])
 }
 
@@ -133,8 +131,11 @@ struct MuteRequest {
     post, path = "/api/streams/{key}/mute", tag = "lanes", params(("key" = String, Path)), request_body = MuteRequest,
     responses((status = 202, body = StreamReply))
 )]
-async fn mute_stream(State(shared): State<Shared>, key: Key, request: Body<MuteRequest>) -> Taken<StreamReply> {
-    let Json(MuteRequest { is_muted }) = request?;
+async fn mute_stream(
+    State(shared): State<Shared>,
+    key: Key,
+    Object(MuteRequest { is_muted }): Object<MuteRequest>,
+) -> Taken<StreamReply> {
     command_stream(&shared.engine, key, &[StreamCommand::SetMuted(is_muted)])
 }
 
@@ -143,7 +144,7 @@ async fn mute_stream(State(shared): State<Shared>, key: Key, request: Body<MuteR
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
     /// Its place from the top, counted from 0; the last one if there are fewer.
-    #[schema(value_type = u32, maximum = 4294967295_u32)]
+    #[schema(value_type = u64, maximum = 4294967295_u32)]
     #[serde(deserialize_with = "whole")]
     to: Option<u32>,
 }
@@ -153,8 +154,11 @@ struct MoveRequest {
     post, path = "/api/streams/{key}/move", tag = "lanes", params(("key" = String, Path)), request_body = MoveRequest,
     responses((status = 202, body = StreamReply))
 )]
-async fn move_stream(State(shared): State<Shared>, key: Key, request: Body<MoveRequest>) -> Taken<StreamReply> {
-    let Json(MoveRequest { to }) = request?;
+async fn move_stream(
+    State(shared): State<Shared>,
+    key: Key,
+    Object(MoveRequest { to }): Object<MoveRequest>,
+) -> Taken<StreamReply> {
     let to = to.ok_or_else(|| Error::invalid("to is null; it is a place, counted from 0"))?;
     command_stream(&shared.engine, key, &[StreamCommand::MoveTo(to as usize)])
 }

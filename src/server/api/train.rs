@@ -1,15 +1,11 @@
 //! Training: start, stop, pause, resume, throttle.
 
-use axum::{
-    Extension, Json,
-    extract::{State, rejection::JsonRejection},
-    http::StatusCode,
-};
+use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Taken, taken, whole};
+use super::{Taken, object::Object, taken, whole};
 use crate::{
     Text,
     config::TrainConfig,
@@ -56,7 +52,7 @@ struct StartRequest {
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     specific_checkpoint: Option<String>,
     /// Learns from at most so many clips.
-    #[schema(minimum = 1, maximum = 4294967295_u32)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 4294967295_u32)]
     #[serde(default, deserialize_with = "whole")]
     limit_samples: Option<u32>,
 }
@@ -92,9 +88,9 @@ struct RunReply {
 async fn start_training(
     State(shared): State<Shared>,
     Extension(visit): Extension<Visit>,
-    request: Result<Option<Json<Option<StartRequest>>>, JsonRejection>,
+    request: Option<Object<StartRequest>>,
 ) -> Taken<RunReply> {
-    let request = request?.and_then(|Json(request)| request).unwrap_or_default();
+    let request = request.map(|Object(request)| request).unwrap_or_default();
     let is_path = |name: &String| name.contains(['/', '\\']) || name.starts_with('.');
     if visit.door() == Door::Network && request.dataset_name.as_ref().is_some_and(is_path) {
         let detail = "other machines name a dataset; folders are opened for this machine alone";
@@ -122,17 +118,35 @@ async fn resume_training(State(shared): State<Shared>) -> Taken<RunReply> {
     command_training(&shared.engine, TrainingIntent::Resume)
 }
 
+/// How much of the machine the trainer may take; what is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ThrottleRequest {
+    /// Threads to compute on.
+    #[schema(minimum = 1, maximum = 64)]
+    #[serde(default, deserialize_with = "whole")]
+    threads: Option<u32>,
+    /// The share of its time that it works; a small one is raised to the floor.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    duty: Option<f64>,
+}
+
 /// Lets the trainer take more or less of the machine from its next step on; answers with what it may take now.
 #[utoipa::path(
-    post, path = "/api/train/throttle", tag = "training", request_body = Throttle,
+    post, path = "/api/train/throttle", tag = "training", request_body = ThrottleRequest,
     responses((status = 202, body = Throttle))
 )]
 async fn throttle_training(
     State(shared): State<Shared>,
-    request: Result<Json<Throttle>, JsonRejection>,
+    Object(ThrottleRequest { threads, duty }): Object<ThrottleRequest>,
 ) -> Taken<Throttle> {
-    let Json(throttle) = request?;
-    taken(shared.engine.trainer().throttle(throttle)?)
+    let (trainer, mut throttle) = (shared.engine.trainer(), shared.engine.trainer().granted());
+    throttle.threads = threads.map_or(throttle.threads, |threads| threads as usize);
+    if let Some(duty) = duty {
+        // Just outside would be inside as the shorter number that it becomes.
+        throttle.duty = if (0.0..=1.0).contains(&duty) { duty as f32 } else { f32::NAN };
+    }
+    taken(trainer.throttle(throttle)?)
 }
 
 fn command_training(engine: &Engine, intent: TrainingIntent) -> Taken<RunReply> {

@@ -18,10 +18,14 @@ use super::OpusPacket;
 use crate::{Error, Result};
 
 /// How many packets wait for one that is missing, and how long.
-const REORDERED: usize = 3;
+const REORDERED: usize = 6;
 const REORDERED_FOR: Duration = Duration::from_millis(60);
 /// What a browser is asked to code the voice with, bits a second; left alone, Chromium takes 32,000.
 const BITRATE: u32 = 128_000;
+
+/// How long a packet's sound is asked to be: half of what is usual, so that what a burst of losses takes is half as long, and all
+/// sound comes so much sooner.
+const FRAME_MILLIS: u32 = 10;
 
 /// What a peer has to say.
 #[derive(Debug)]
@@ -138,7 +142,7 @@ fn with_wishes(answer: &str) -> String {
             _ => out.push_str(line),
         }
         if opus.is_some_and(|opus| line.starts_with(&format!("a=fmtp:{opus} "))) {
-            out.push_str(&format!(";maxaveragebitrate={BITRATE};stereo=1"));
+            out.push_str(&format!(";maxaveragebitrate={BITRATE};stereo=1\r\na=ptime:{FRAME_MILLIS}"));
         }
         out.push_str("\r\n");
     }
