@@ -125,9 +125,10 @@ impl Decoder {
 
     /// Hears the next encoder frame; returns the segment that it ends, if it ends one.
     pub fn accept(&mut self, frame: EncoderFrame<'_>) -> Option<Segment> {
-        let (class, posterior) = best_class(frame.logits);
+        let temperature = self.decoding.temperature;
+        let (class, posterior) = best_class(frame.logits, temperature);
         if let Some(second) = &mut self.second {
-            second.hear(&frame, self.run.is_some() || !self.tokens.is_empty());
+            second.hear(&frame, temperature, self.run.is_some() || !self.tokens.is_empty());
         }
         self.loudness.push_back((frame.start_secs, frame.loudness));
         while self.loudness.front().is_some_and(|&(start, _)| start < frame.end_secs - LONGEST_WORD_SECS) {
@@ -244,15 +245,15 @@ impl Decoder {
     }
 }
 
-/// The class with the highest score, and its posterior. A score that is no number never wins.
-fn best_class(logits: &[f32]) -> (usize, f32) {
+/// The class with the highest score, and its posterior at `temperature`. A score that is no number never wins.
+fn best_class(logits: &[f32], temperature: f32) -> (usize, f32) {
     let mut best = (BLANK, f32::NEG_INFINITY);
     for (class, &logit) in logits.iter().enumerate() {
         if logit > best.1 {
             best = (class, logit);
         }
     }
-    let sum: f32 = logits.iter().map(|logit| (logit - best.1).exp()).sum();
+    let sum: f32 = logits.iter().map(|logit| ((logit - best.1) / temperature).exp()).sum();
     (best.0, 1.0 / sum)
 }
 

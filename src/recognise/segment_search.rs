@@ -31,10 +31,14 @@ impl SegmentSearch {
         Self { search, frames: VecDeque::new() }
     }
 
-    /// Hears a frame. While no segment `is_open`, only the newest are kept; an open one is bounded by its tokens.
-    pub fn hear(&mut self, frame: &EncoderFrame<'_>, is_open: bool) {
+    /// Hears a frame, whose outputs are divided by `temperature`. While no segment `is_open`, only the newest are kept; an open one is bounded by its tokens.
+    pub fn hear(&mut self, frame: &EncoderFrame<'_>, temperature: f32, is_open: bool) {
         let EncoderFrame { start_secs, end_secs, logits, .. } = *frame;
-        self.frames.push_back(Heard { start_secs, end_secs, logits: logits.into() });
+        self.frames.push_back(Heard {
+            start_secs,
+            end_secs,
+            logits: logits.iter().map(|logit| logit / temperature).collect(),
+        });
         while !is_open && self.frames.front().is_some_and(|first| first.start_secs < end_secs - BEFORE_SECS) {
             self.frames.pop_front();
         }

@@ -1,6 +1,7 @@
 //! Batches of scenes as feature frames. They are composed on the trainer's own threads, between its steps: a thread that
 //! composed ahead would be a second one that the streams have to share the machine with.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,6 +9,7 @@ use rayon::prelude::*;
 
 use super::augment::{Composer, mask::mask, warp::warp};
 use super::dataset::Dataset;
+use super::loss::Window;
 use super::rng::Rng;
 use crate::dsp::mel::{FeatureConfig, LogMel};
 use crate::task::nice_this_thread;
@@ -27,6 +29,8 @@ pub struct Batch {
     pub shape: [usize; 3],
     /// The classes said in each item, in order.
     pub transcripts: Vec<Vec<usize>>,
+    /// From which feature frame to which one each of them may be named; none for items that may name them at any time.
+    pub windows: Vec<Vec<Window>>,
 }
 
 impl Batch {
@@ -37,7 +41,7 @@ impl Batch {
             sounds.par_iter().map(|samples| LogMel::whole(config, samples)).collect::<Result<_>>()?;
         let features = rows.concat();
         let frames = features.len() / items.max(1) / config.bands;
-        Ok(Self { features, shape: [items, frames, config.bands], transcripts })
+        Ok(Self { features, shape: [items, frames, config.bands], transcripts, windows: Vec::new() })
     }
 
     /// The features as a tensor on `device`.
@@ -71,19 +75,26 @@ impl Batcher {
             })
             .collect();
         let mut sounds = Vec::with_capacity(items.len());
-        let (mut transcripts, mut rngs) = (Vec::new(), Vec::new());
+        let (mut transcripts, mut windows, mut rngs) = (Vec::new(), Vec::new(), Vec::new());
         for (scene, rng) in items {
             sounds.push(scene.samples);
             transcripts.push(scene.transcript);
+            windows.push(scene.spans.iter().map(|span| self.window(span)).collect());
             rngs.push(rng);
         }
-        let mut batch = Batch::new(&self.features, sounds, transcripts)?;
+        let mut batch = Batch { windows, ..Batch::new(&self.features, sounds, transcripts)? };
         let [_, frames, bands] = batch.shape;
         for (rows, rng) in batch.features.chunks_exact_mut((frames * bands).max(1)).zip(&mut rngs) {
             warp(rows, bands, rng);
             mask(rows, bands, rng);
         }
         Ok(batch)
+    }
+
+    /// The feature frames that hear the sample at which the span begins, up to the one that hears its end.
+    fn window(&self, span: &Range<usize>) -> Window {
+        let frame = |sample: usize| sample.saturating_sub(self.features.window_samples) / self.features.hop_samples;
+        Window { first: frame(span.start), last: frame(span.end) }
     }
 }
 
@@ -123,6 +134,9 @@ mod tests {
         let batch = batcher(1).batch(7).unwrap();
         assert_eq!(batch.shape, [3, 598, 40]);
         assert_eq!(batch.features.len(), 3 * 598 * 40);
+        let told = batch.windows.iter().zip(&batch.transcripts);
+        assert!(told.clone().all(|(windows, said)| windows.len() == said.len()));
+        assert!(batch.windows.iter().flatten().all(|window| window.first < window.last && window.last < 598));
         assert_eq!(batch, batcher(1).batch(7).unwrap());
         assert_ne!(batch, batcher(1).batch(8).unwrap());
         assert_ne!(batch, batcher(2).batch(7).unwrap());

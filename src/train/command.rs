@@ -31,6 +31,9 @@ pub struct TrainArgs {
     /// Name of the model to make
     #[arg(long, value_name = "NAME", default_value = "my-words")]
     pub out: String,
+    /// A set or folder of sound in which none of the words is said, to learn to stay silent (may be given again)
+    #[arg(long, value_name = "PATH")]
+    pub background: Vec<String>,
     /// Epochs to train
     #[arg(long, default_value_t = 20)]
     pub epochs: u32,
@@ -81,12 +84,21 @@ pub struct EvaluateArgs {
     /// Join the clips to continuous streams, and count false alarms on silence and noise, too
     #[arg(long)]
     pub stream: bool,
-    /// Add noise so many dB below the speech
+    /// Add noise so many dB below each word
     #[arg(long, value_name = "DB", allow_negative_numbers = true)]
     pub snr: Option<f32>,
+    /// Leave the words of noisy streams at the levels of their recordings, and measure the noise against their mean
+    #[arg(long, requires = "snr")]
+    pub own_levels: bool,
+    /// Minutes of each kind of sound without words (silence, noises, clicks, tones) that --stream reads
+    #[arg(long, value_name = "MINUTES", default_value_t = 1.0)]
+    pub wordless: f64,
     /// Count false alarms an hour, and what other thresholds would give, on a file or a folder of sound without the words
     #[arg(long, value_name = "PATH")]
     pub background: Option<PathBuf>,
+    /// Of that, only what it keeps for its test: for a model that learnt from the rest
+    #[arg(long, requires = "background")]
+    pub held_out: bool,
     /// Save what was read as what as FILE.csv and FILE.png
     #[arg(long, value_name = "FILE")]
     pub confusion: Option<PathBuf>,
@@ -136,6 +148,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
     };
     let spec = TrainSpec {
         more_datasets: more.to_vec(),
+        background: args.background.clone(),
         epochs: args.epochs,
         batch_size: args.batch_size,
         learning_rate: args.learning_rate,
@@ -184,6 +197,9 @@ pub fn evaluate(args: &EvaluateArgs, models: ModelStore) -> Result<()> {
     if args.snr.is_some_and(|snr| !(-20.0..=100.0).contains(&snr)) {
         return Err(Error::invalid("--snr must lie between -20 and 100 dB"));
     }
+    if !(0.0..=600.0).contains(&args.wordless) {
+        return Err(Error::invalid("--wordless must lie between 0 and 600 minutes"));
+    }
     let model = args.search.apply(models.load(&args.model)?)?;
     let mut listing = Listing::scan(&[find(&args.dataset, &places(models)?.datasets)?])?;
     listing.files.retain(|file| file.label.is_some());
@@ -191,8 +207,15 @@ pub fn evaluate(args: &EvaluateArgs, models: ModelStore) -> Result<()> {
         listing.files.iter_mut().for_each(|file| file.split = Split::Test);
     }
     let dataset = Loader::of_split(listing, args.sample_rate, Split::Test).finish()?;
-    let background = args.background.as_deref().map(|path| Background::read(path, args.sample_rate)).transpose()?;
-    let conditions = Conditions { is_stream: args.stream, snr_db: args.snr, seed: args.seed };
+    let background =
+        args.background.as_deref().map(|path| Background::read(path, args.sample_rate, args.held_out)).transpose()?;
+    let conditions = Conditions {
+        is_stream: args.stream,
+        snr_db: args.snr,
+        has_own_levels: args.own_levels,
+        seed: args.seed,
+        wordless_secs: 60.0 * args.wordless,
+    };
     let bar = bar(args.json);
     let done = |done: usize, total: usize| {
         bar.set_length(total as u64);

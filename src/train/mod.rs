@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod batch;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod command;
 pub mod dataset;
@@ -12,6 +13,7 @@ pub mod loss;
 pub mod mirror;
 pub mod parameters;
 pub mod places;
+mod probe;
 pub mod progress;
 pub mod rng;
 pub mod run;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::batch::Batcher;
+use super::calibrate::Calibration;
 use super::checkpoint::{Checkpoint, Position, Score};
 use super::dataset::{Dataset, Listing, Loader, Split, Summary, find};
 use super::log::{Line, RunLog};
@@ -73,6 +74,7 @@ enum Stage {
     Validate(Box<Validation>),
     SaveModel,
     SaveCheckpoint,
+    Calibrate(Box<Calibration>),
     Finished,
 }
 
@@ -96,6 +98,7 @@ impl Run {
         spec.validate()?;
         let roots = spec.datasets().map(|name| find(name, &places.datasets)).collect::<Result<Vec<_>>>()?;
         Listing::check_folders(&roots)?;
+        spec.background.iter().try_for_each(|name| find(name, &places.datasets).map(drop))?;
         let base = spec.base_model.as_ref().map(|name| places.models.load(name)).transpose()?;
         Ok(Self { spec, places, base, stage: Stage::List(roots), training: None, is_saved: false, log: None })
     }
@@ -118,9 +121,10 @@ impl Run {
             Stage::SaveModel => self.save_model(),
             Stage::SaveCheckpoint => {
                 self.write_checkpoint()?;
-                self.stage = if self.is_over() { Stage::Finished } else { Stage::Train };
+                self.stage = if self.is_over() { self.calibration()? } else { Stage::Train };
                 Ok(Outcome::Checkpoint)
             }
+            Stage::Calibrate(calibration) => self.calibrate(calibration),
             Stage::Finished => Ok(Outcome::Finished),
         }
     }
@@ -191,6 +195,9 @@ impl Run {
         }
         if let Some(clips) = self.spec.limit_samples {
             listing.limit(clips);
+        }
+        for name in &self.spec.background {
+            listing.add_background(&find(name, &self.places.datasets)?)?;
         }
         let checkpoint = match (&self.spec.specific_checkpoint, self.spec.resume_from_checkpoint) {
             (Some(name), _) => Some(self.places.load_checkpoint(name)?),
@@ -281,6 +288,22 @@ impl Run {
         }
         self.stage = if is_best { Stage::SaveModel } else { Stage::SaveCheckpoint };
         Ok(Outcome::Validated(score))
+    }
+
+    /// The best model that was saved, to be calibrated.
+    fn calibration(&self) -> Result<Stage> {
+        let Some(training) = &self.training else { return Ok(Stage::Finished) };
+        let best = self.places.models.load(&self.spec.model_name)?;
+        Ok(Stage::Calibrate(Box::new(Calibration::new(best, training.dataset.clone()))))
+    }
+
+    fn calibrate(&mut self, mut calibration: Box<Calibration>) -> Result<Outcome> {
+        if calibration.advance()? {
+            self.stage = Stage::Calibrate(calibration);
+            return Ok(Outcome::Validating);
+        }
+        let model = calibration.calibrated()?;
+        Ok(Outcome::Saved(self.places.models.save(model.card().clone(), model.network())?))
     }
 
     fn save_model(&mut self) -> Result<Outcome> {

@@ -16,6 +16,10 @@ pub struct TrainSpec {
     /// More datasets to learn from at the same time; labels of the same name are one label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_datasets: Vec<String>,
+    /// Sets or folders of sound in which none of the words is said, to learn to stay silent; what a set keeps for its test
+    /// is not used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub background: Vec<String>,
     /// Epochs to train.
     #[serde(default = "default_epochs")]
     pub epochs: u32,
@@ -72,6 +76,7 @@ impl TrainSpec {
             model_name: model_name.into(),
             dataset_name: dataset_name.into(),
             more_datasets: Vec::new(),
+            background: Vec::new(),
             epochs: default_epochs(),
             batch_size: default_batch_size(),
             learning_rate: None,

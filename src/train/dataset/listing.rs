@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::survey::{ADVICE, folder_name, sub_folders};
-use super::{Form, Said, Skipped, Spelling, Split, Survey, spelt};
+use super::survey::{ADVICE, folder_name, sub_folders, wordless};
+use super::{Form, Item, Said, Skipped, Spelling, Split, Survey, spelt};
 use crate::{Error, Result};
 
 /// A sound file of a dataset, or a part of one.
@@ -134,6 +134,19 @@ impl Listing {
         refuse_few(&self.name, &self.labels)
     }
 
+    /// Adds the sound at `root` as background: in none of it is a word said. What the set there keeps for its test is
+    /// left out, so that false alarms can be counted on it.
+    pub fn add_background(&mut self, root: &Path) -> Result<()> {
+        let heard = wordless(root)?.into_iter().filter(|item| item.split != Split::Test);
+        self.files.extend(heard.map(|Item { path, span_secs, split, .. }| ListedFile {
+            path,
+            span_secs,
+            label: None,
+            split,
+        }));
+        Ok(())
+    }
+
     /// Keeps at most `clips` of the clips to learn from, of each label as many as of the others, chosen by a hash of their
     /// names, so that all speakers have their share.
     pub fn limit(&mut self, clips: usize) {
@@ -196,7 +209,7 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
 
-    fn folder_with(files: &[&str]) -> tempfile::TempDir {
+    fn folder_with(files: &[impl AsRef<Path>]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for file in files {
             let path = folder.path().join(file);
@@ -206,7 +219,7 @@ mod tests {
         folder
     }
 
-    fn scan(files: &[&str]) -> Result<Listing> {
+    fn scan(files: &[impl AsRef<Path>]) -> Result<Listing> {
         let folder = folder_with(files);
         Listing::scan(&[folder.path().to_path_buf()])
     }
@@ -244,6 +257,20 @@ mod tests {
         let listing = scan(&["yes/a_07.wav", "no/b_08.wav", "_background_noise_/rain.wav"]).unwrap();
         assert_eq!(listing.labels, ["no", "yes"]);
         assert_eq!(listing.files.iter().filter(|file| file.label.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn another_sets_clips_are_background_without_its_test_split() {
+        let mut listing = scan(&["yes/a_07.wav", "no/b_08.wav"]).unwrap();
+        let other = folder_with(&["cat/x_02.wav", "cat/x_07.wav", "dog/x_08.wav", "dog/x_03.wav"]);
+        listing.add_background(other.path()).unwrap();
+        let added: Vec<_> = listing.files[2..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
+        assert_eq!(added, [Some("x_07.wav"), Some("x_08.wav")]);
+        assert_eq!((listing.labels.len(), listing.files[2].label), (2, None));
+        let loose = folder_with(&(0..100).map(|at| format!("{at}.wav")).collect::<Vec<_>>());
+        listing.add_background(loose.path()).unwrap();
+        assert!((60..=95).contains(&(listing.files.len() - 4)), "{} files", listing.files.len());
+        assert!(listing.add_background(folder_with(&[] as &[&str]).path()).unwrap_err().message.contains("is empty"));
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Loader {
         match self.load_clip(&file) {
             Ok(samples) => match file.label {
                 Some(label) => self.dataset.clips.push(Clip { path: file.path, label, split: file.split, samples }),
+                None if file.split == Split::Validation => self.dataset.held_background.push(samples),
                 None => self.dataset.background.push(samples),
             },
             Err((fault, reason)) => self.dataset.skipped.push(Skipped { path: file.path, fault, reason }),
@@ -88,6 +89,9 @@ impl Loader {
     /// The dataset once every file was read; an error when no clip of it can be used.
     pub fn finish(mut self) -> Result<Dataset> {
         while self.load_next() {}
+        if self.dataset.background.is_empty() {
+            self.dataset.background = std::mem::take(&mut self.dataset.held_background);
+        }
         if self.dataset.clips.is_empty() {
             let example = self
                 .dataset

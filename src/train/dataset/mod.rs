@@ -21,7 +21,7 @@ pub use listing::{ListedFile, Listing, find, known_names};
 pub use load::{Loader, loudest_peak};
 pub use spelling::{Spelling, spelt};
 pub use split::{Split, SplitRule, speaker_and_index};
-pub use survey::{Form, Item, Said, Survey, sound_files, sub_folders};
+pub use survey::{Form, Item, Said, Survey, sound_files, sub_folders, wordless};
 
 use serde::Serialize;
 use std::fmt;
@@ -82,8 +82,10 @@ pub struct Dataset {
     pub sample_rate_hz: u32,
     /// All clips, in the order of their paths.
     pub clips: Vec<Clip>,
-    /// Sound without a label.
+    /// Sound without a label, mixed into what is learnt from.
     pub background: Vec<Box<[i16]>>,
+    /// Sound without a label that is not learnt from: it tells how often words are read where there are none.
+    pub held_background: Vec<Box<[i16]>>,
     /// Files that were left out.
     pub skipped: Vec<Skipped>,
     /// Labels that are new to the network that learns from it, and so are said more often than the others.
@@ -127,7 +129,7 @@ impl Dataset {
             train: count(Split::Train),
             validation: count(Split::Validation),
             test: count(Split::Test),
-            background: self.background.len(),
+            background: self.background.len() + self.held_background.len(),
             skipped: self.skipped.clone(),
         }
     }
