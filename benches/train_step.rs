@@ -35,7 +35,7 @@ fn batch(bands: usize) -> Batch {
     let mut rng = Rng::new(1);
     let features = (0..ITEMS * FRAMES * bands).map(|_| rng.normal()).collect();
     let transcripts = (0..ITEMS).map(|_| (0..6).map(|_| 1 + rng.below(WORDS)).collect()).collect();
-    Batch { features, shape: [ITEMS, FRAMES, bands], transcripts }
+    Batch { features, shape: [ITEMS, FRAMES, bands], transcripts, windows: Vec::new() }
 }
 
 /// Processor time of all threads so far.
@@ -64,7 +64,7 @@ fn plain_step<'a>(form: Form, config: &ModelConfig, batch: &'a Batch, device: &'
     let mut optimiser = AdamWConfig::new().init();
     move || {
         let now = network.take().expect("put back by the step before");
-        let loss = batch_loss(now.forward(batch.tensor(device)), &batch.transcripts);
+        let loss = batch_loss(now.forward(batch.tensor(device)), &batch.transcripts, &[]);
         let gradients = GradientsParams::from_grads(loss.carrier.backward(), &now);
         network = Some(optimiser.step(1e-3, now, gradients));
     }

@@ -21,6 +21,7 @@ use crate::{
     train::{
         command::{EvaluateArgs, TrainArgs},
         dataset::command::DatasetCommand,
+        teach::command::TeachArgs,
     },
 };
 use output::{Stop, complain};
@@ -69,6 +70,15 @@ Examples:
   seseragi train demo recordings/ --out my-words --epochs 40 --seed 7
   seseragi train recordings/ --out my-words --resume
   seseragi run --train recordings/             the same while listening, with its loss on the screen";
+
+const TEACH_HELP: &str = "\
+Examples:
+  seseragi teach jarvis one.wav two.wav three.wav --model digits
+  seseragi teach jarvis four.wav --model digits-taught        one clip more
+  seseragi teach はい *.flac --model my-words --out both --rehearse recordings/
+
+The clips are kept in the dataset taught, in the data folder. Of the words that the model knows some clips are heard again, so
+that they are not forgotten.";
 
 const EVALUATE_HELP: &str = "\
 Examples:
@@ -143,6 +153,9 @@ enum Command {
     /// Train a model and save it
     #[command(after_help = TRAIN_HELP)]
     Train(TrainArgs),
+    /// Teach a model a new word from a few clips
+    #[command(after_help = TEACH_HELP)]
+    Teach(TeachArgs),
     /// Tell how well a model does on a dataset
     #[command(after_help = EVALUATE_HELP)]
     Evaluate(EvaluateArgs),
@@ -166,8 +179,10 @@ enum Command {
     /// Take a lane, or a whole session, out of what was recorded
     #[command(after_help = FORGET_HELP)]
     Forget(sessions::ForgetArgs),
-    /// List the models
-    Models,
+    /// List the models; rename, delete, export or import one
+    Models(models::ModelsArgs),
+    /// List the checkpoints that runs can go on from
+    Checkpoints(models::CheckpointsArgs),
     /// Measure how long sound takes from its capture to the screen
     Latency(latency::LatencyArgs),
 }
@@ -180,6 +195,7 @@ pub fn main() -> ExitCode {
         Command::Devices => devices::list(),
         Command::Dataset(command) => learn::dataset(&command),
         Command::Train(args) => learn::train(&args),
+        Command::Teach(args) => learn::teach(&args),
         Command::Evaluate(args) => learn::evaluate(&args),
         Command::Transcribe(args) => transcribe::run(&args),
         Command::Record(args) => sessions::record(*args),
@@ -188,7 +204,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => export::run_import(&args),
         Command::Recover(args) => sessions::recover(&args),
         Command::Forget(args) => sessions::forget(&args),
-        Command::Models => models::list(),
+        Command::Models(args) => models::models(&args),
+        Command::Checkpoints(args) => models::checkpoints(&args),
         Command::Latency(args) => latency::run(&args),
     };
     match done {
@@ -250,6 +267,7 @@ mod tests {
             IMPORT_HELP,
             FORGET_HELP,
             TRAIN_HELP,
+            TEACH_HELP,
             EVALUATE_HELP,
             TRANSCRIBE_HELP,
         ];

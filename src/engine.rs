@@ -12,7 +12,7 @@ use std::{
 use bevy::{ecs::resource::Resource, tasks::Task};
 
 use crate::{
-    Error, Result, Text,
+    Error, Result,
     config::Config,
     event::{Event, EventHub, LaneChange},
     link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender},
@@ -30,8 +30,13 @@ use crate::{
         pump_name, spawn_pump,
     },
     task::TaskRegistry,
-    train::trainer::{self, TrainSpec, TrainerHandle, TrainingIntent},
+    train::{
+        teach::handle::Teacher,
+        trainer::{self, TrainerHandle},
+    },
 };
+
+mod learning;
 
 /// How many commands a stream's owner may have waiting.
 const COMMANDS: usize = 64;
@@ -109,6 +114,7 @@ struct Shared {
     models: ModelStore,
     recogniser: RecogniserHandle,
     trainer: TrainerHandle,
+    teacher: Teacher,
     replay: ReplayHandle,
     recorder: RecorderHandle,
     /// In their order on the screen.
@@ -143,6 +149,7 @@ impl Engine {
             models,
             recogniser,
             trainer,
+            teacher: Teacher::default(),
             replay,
             recorder,
             lanes: RwLock::default(),
@@ -189,11 +196,6 @@ impl Engine {
     /// The recogniser.
     pub fn recogniser(&self) -> &RecogniserHandle {
         &self.shared.recogniser
-    }
-
-    /// The trainer.
-    pub fn trainer(&self) -> &TrainerHandle {
-        &self.shared.trainer
     }
 
     /// The replay of recorded sessions.
@@ -330,23 +332,6 @@ impl Engine {
 
     fn lanes_mut(&self) -> RwLockWriteGuard<'_, Vec<Lane>> {
         self.shared.lanes.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks something of the trainer.
-    pub fn command_training(&self, intent: TrainingIntent) -> Result<()> {
-        let trainer = &self.shared.trainer;
-        match intent {
-            TrainingIntent::Start(spec) => trainer.start(spec).map(drop),
-            TrainingIntent::Pause => trainer.pause(),
-            TrainingIntent::Resume => trainer.resume(),
-            TrainingIntent::Stop => trainer.stop(),
-            TrainingIntent::Throttle(throttle) => trainer.throttle(throttle).map(drop),
-        }
-    }
-
-    /// Starts a training run and says its name.
-    pub fn start_training(&self, spec: TrainSpec) -> Result<Text> {
-        self.shared.trainer.start(spec)
     }
 
     /// Asks something about models.

@@ -92,6 +92,8 @@ pub enum Event {
     ModelSaved {
         /// Its name.
         model: Text,
+        /// Whether every lane takes it at once, because whoever ordered it wants so.
+        takes_over: bool,
     },
     /// Something failed that its owner could not mend alone.
     Failure {

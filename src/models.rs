@@ -12,6 +12,8 @@ use crate::recognise::card::{Card, Model};
 use crate::recognise::model::Network;
 use crate::{Error, Result};
 
+mod transfer;
+
 const CARD: &str = "card.ron";
 const WEIGHTS: &str = "weights.safetensors";
 

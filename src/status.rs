@@ -123,6 +123,8 @@ pub struct TrainingStatus {
     pub longest_pause_secs: f64,
     /// What it may take of the machine.
     pub throttle: Throttle,
+    /// Runs that wait until it has ended.
+    pub waiting: usize,
 }
 
 /// What is drawn.
@@ -194,6 +196,7 @@ impl TrainingStatus {
             updates: progress.updates,
             longest_pause_secs: progress.longest_pause_secs,
             throttle: progress.throttle,
+            waiting: progress.waiting,
         })
     }
 }

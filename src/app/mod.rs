@@ -56,6 +56,7 @@ pub fn core_plugin(app: &mut App, engine: Engine, tasks: EngineTasks) {
         stream::plugin,
         crate::recognise::mirror::plugin,
         crate::train::mirror::plugin,
+        crate::train::teach::mirror::plugin,
         crate::monitor::mirror::plugin,
         crate::session::replay::mirror::plugin,
         crate::session::mirror::plugin,

@@ -19,6 +19,7 @@ use crate::{
     recognise::{
         card::Model,
         online::{Online, OnlineEvent},
+        search_args::SearchArgs,
         transcript::{Segment, Token},
     },
     source::{ChannelChoice, decode::Decoder},
@@ -37,6 +38,8 @@ pub(super) struct TranscribeArgs {
     /// The model to read them with (default: that of the settings)
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    #[command(flatten)]
+    search: SearchArgs,
     /// Write one JSON object a file, with the time and the score of every word
     #[arg(long)]
     json: bool,
@@ -56,6 +59,7 @@ struct Heard {
 pub(super) fn run(args: &TranscribeArgs) -> Result<(), Stop> {
     let config = Config::load(None)?;
     let model = ModelStore::standard()?.load(args.model.as_ref().unwrap_or(&config.recognise.model))?;
+    let model = args.search.apply(model)?;
     let mut failed = None;
     for file in &args.files {
         match hear(file, &model, config.stream.sample_rate_hz) {

@@ -34,12 +34,13 @@ enum Deed {
     Pause,
     Refresh,
     Sessions,
+    Teach,
     Record,
     Keep,
 }
 
 /// All keys but the digits, which choose a stream, and the ones of the picture; with the names people see on them.
-const KEYS: [(Deed, &[Key], &str, Label); 16] = [
+const KEYS: [(Deed, &[Key], &str, Label); 17] = [
     (Deed::Open, &[Key::O], "O", labels::KEY_OPEN),
     (Deed::Recognise, &[Key::R], "R", labels::KEY_RECOGNITION),
     (Deed::Listen, &[Key::M], "M", labels::KEY_LISTEN),
@@ -53,6 +54,7 @@ const KEYS: [(Deed, &[Key], &str, Label); 16] = [
     (Deed::Status, &[Key::F3], "F3", labels::KEY_STATUS),
     (Deed::Invitation, &[Key::F4], "F4", labels::KEY_INVITATION),
     (Deed::Sessions, &[Key::F6], "F6", labels::KEY_SESSIONS),
+    (Deed::Teach, &[Key::F7], "F7", labels::TEACHING),
     (Deed::Fullscreen, &[Key::F11], "F11", labels::KEY_FULLSCREEN),
     (Deed::Keys, &[Key::F1, Key::Questionmark], "F1  ?", labels::KEY_HELP),
     (Deed::Escape, &[Key::Escape], "Esc", labels::KEY_ESCAPE),
@@ -85,9 +87,11 @@ pub fn apply(ctx: &Context, state: &mut PanelState, scene: &Scene, intents: &mut
             Deed::Escape if state.shows_keys => state.shows_keys = false,
             Deed::Escape if state.shows_invitation => state.shows_invitation = false,
             Deed::Escape if state.shows_lanes => state.shows_lanes = false,
+            Deed::Escape if state.shows_teaching => state.shows_teaching = false,
             Deed::Escape => state.shows_status = false,
             Deed::Fullscreen => intents.push(Intent::Window(WindowIntent::ToggleFullscreen)),
             Deed::Refresh => refreshes = true,
+            Deed::Teach => state.shows_teaching = !state.shows_teaching,
             Deed::Sessions => state.shows_sessions = !state.shows_sessions,
             Deed::Record => intents.push(Intent::Session(recording::toggle(scene))),
             Deed::Keep => intents.push(Intent::Session(SessionIntent::Keep)),

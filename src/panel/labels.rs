@@ -93,8 +93,6 @@ labels! {
     BETTER_MODEL: "新着", "New model";
     /// Takes it.
     USE_IT: "使う", "Use it";
-    /// Of words, how many are right.
-    ACCURACY: "正解率", "accuracy";
     /// Training.
     TRAINING: "学習", "Training";
     /// What is learnt from.
@@ -219,6 +217,20 @@ labels! {
     SCAN: "同じネットワークの電話で読み取ると、そのマイクがレーンになります", "Scan it with a phone in the same network: its microphone becomes a lane";
     /// There is no code: why, and what to do.
     ONLY_HERE: "今はこの機械だけに公開しています。電話を招くには、こう起動します", "Served to this machine only. To invite phones, start it like this";
+    /// The window in which a word is taught.
+    TEACHING: "言葉を教える", "Teach a word";
+    /// What to do there.
+    TEACH_HOW: "言葉を書き、間を空けて5回ほど話し、取り込みます", "Name it, say it about five times with pauses, take the clips";
+    /// Hint of the box for the word.
+    WORD_HINT: "新しい言葉", "the new word";
+    /// Takes clips from a lane's last seconds.
+    TAKE_CLIPS: "直前15秒から取る", "Take the last 15 s";
+    /// There is no clip of the word.
+    NO_CLIPS: "この言葉の音声はまだありません", "No clip of this word yet";
+    /// Recordings of the word.
+    CLIPS: "音声", "clips";
+    /// Begins the lesson.
+    TEACH: "教える", "Teach";
     /// Models.
     MODELS: "モデル一覧", "Models";
     /// No model on disk.
@@ -235,8 +247,6 @@ labels! {
     STATUS: "状態", "Status";
     /// Time since the start.
     UPTIME: "稼働時間", "uptime";
-    /// Streams.
-    STREAMS: "ストリーム", "Streams";
     /// States so far.
     HISTORY: "接続の履歴", "Connection history";
     /// Samples that arrived.
@@ -383,17 +393,5 @@ pub fn state(state: ConnectionState) -> Label {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_label_speaks_both_languages() {
-        for label in ALL {
-            assert!(!label.en.is_empty() && !label.ja.is_empty(), "{label:?}");
-            assert!(label.en.is_ascii(), "English in plain letters: {}", label.en);
-            assert!(label.ja == label.en || !label.ja.is_ascii(), "{label:?} is not Japanese");
-        }
-        assert_eq!(OPEN.line(Language::Both), "接続 Open");
-        assert_eq!(OPEN.pair(Language::English), ("Open", None));
-    }
-}
+#[path = "labels_tests.rs"]
+mod tests;

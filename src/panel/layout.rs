@@ -5,7 +5,7 @@ use bevy_egui::egui::{CornerRadius, Frame, Margin, Panel, Rect, ScrollArea, Stro
 use super::{
     controls, invitation, keys, labels, lanes, models, recognition, replay,
     state::{Intent, PanelState, Scene},
-    status, training, widgets,
+    status, teach, training, widgets,
 };
 use crate::draw::theme;
 
@@ -53,6 +53,7 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, scene: &Scene, intents: &mut Ve
     let left = ui.available_rect_before_wrap();
     status::show(ui.ctx(), state, scene.status);
     lanes::show(ui.ctx(), state, scene, intents);
+    teach::show(ui.ctx(), state, scene, intents);
     invitation::show(ui.ctx(), state, scene.invitation);
     keys::show(ui.ctx(), state);
     replay::show_selection(ui.ctx(), state, scene, intents);

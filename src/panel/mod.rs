@@ -16,6 +16,7 @@ pub mod recording;
 pub mod replay;
 pub mod state;
 pub mod status;
+pub mod teach;
 pub mod training;
 pub mod widgets;
 
@@ -54,6 +55,10 @@ use crate::{
     train::{
         mirror::{LossPoints, RunProgress},
         progress::Progress,
+        teach::{
+            handle::{TeachIntent, TeachReport},
+            mirror::Teaching,
+        },
         trainer::TrainingIntent,
     },
 };
@@ -82,6 +87,7 @@ struct Intents<'w> {
     replay: MessageWriter<'w, ReplayIntent>,
     window: MessageWriter<'w, WindowIntent>,
     session: MessageWriter<'w, SessionIntent>,
+    teach: MessageWriter<'w, TeachIntent>,
 }
 
 impl Intents<'_> {
@@ -95,6 +101,7 @@ impl Intents<'_> {
             Intent::Replay(command) => drop(self.replay.write(ReplayIntent(command))),
             Intent::Deselect => view.selection = None,
             Intent::Session(intent) => drop(self.session.write(intent)),
+            Intent::Teach(intent) => drop(self.teach.write(intent)),
             Intent::GoLive => view.go_live(),
         }
     }
@@ -106,6 +113,7 @@ struct Mirrors<'w, 's> {
     streams: Query<'w, 's, StreamView>,
     training: Query<'w, 's, (&'static RunProgress, &'static LossPoints)>,
     models: Query<'w, 's, &'static Models>,
+    teaching: Query<'w, 's, &'static Teaching>,
     monitor: Option<Res<'w, MonitorMirror>>,
     replay: Option<Res<'w, ReplayMirror>>,
     time: Res<'w, Time<Real>>,
@@ -140,12 +148,13 @@ fn draw_panels(
     let lanes = streams.iter().zip(&sources).map(|(stream, source)| lane_view(stream, source, uptime_secs));
     let lanes: Vec<LaneView> = lanes.collect();
     let invitation = mirrors.server.as_ref().and_then(|server| server.load().invitation());
-    let (no_progress, no_models) = (Progress::default(), ModelOffer::default());
+    let (no_progress, no_models, no_teaching) = (Progress::default(), ModelOffer::default(), TeachReport::default());
     let training = mirrors.training.iter().next();
     let selection = view.selection.clone();
     let scene = Scene {
         lanes: &lanes,
         models: mirrors.models.iter().next().map_or(&no_models, |models| &models.0),
+        teaching: mirrors.teaching.iter().next().map_or(&no_teaching, |teaching| &teaching.0),
         progress: training.map_or(&no_progress, |(progress, _)| progress.get()),
         curve: training.map_or(&[], |(_, points)| points.points()),
         monitor: mirrors.monitor.as_deref(),

@@ -22,13 +22,16 @@ pub fn height(rows: usize) -> f32 {
 }
 
 /// Draws the panel with this many rows; more are scrolled to.
-pub fn show(ui: &mut Ui, state: &PanelState, models: &ModelOffer, rows: usize, intents: &mut Vec<Intent>) {
+pub fn show(ui: &mut Ui, state: &mut PanelState, models: &ModelOffer, rows: usize, intents: &mut Vec<Intent>) {
     let language = state.language;
     ui.horizontal(|ui| {
         widgets::label(ui, labels::MODELS, language, size::TITLE, theme::FOAM);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if widgets::icon(ui, "↻", 22.0, labels::LOOK_AGAIN.line(language)).clicked() {
                 intents.push(Intent::Model(ModelIntent::Refresh));
+            }
+            if widgets::small_button(ui, labels::TEACHING, language, Weight::Plain).clicked() {
+                state.shows_teaching = !state.shows_teaching;
             }
         });
     });

@@ -2,7 +2,7 @@
 
 use bevy::prelude::{Message, Resource};
 
-use super::{curve::ShownTraining, invitation::Code, lanes::LanesState};
+use super::{curve::ShownTraining, invitation::Code, lanes::LanesState, teach::TeachState};
 pub use crate::monitor::mirror::{MonitorIntent, MonitorMirror};
 use crate::{
     config::{Config, Language},
@@ -19,6 +19,7 @@ use crate::{
     stream::{ConnectionState, StreamIntent, StreamKey},
     train::{
         progress::{LossPoint, Progress},
+        teach::handle::{TeachIntent, TeachReport},
         trainer::TrainingIntent,
     },
 };
@@ -62,6 +63,10 @@ pub struct PanelState {
     pub training: ShownTraining,
     /// Whether the sessions are listed.
     pub shows_sessions: bool,
+    /// Whether a word can be taught.
+    pub shows_teaching: bool,
+    /// What is being taught.
+    pub teaching: TeachState,
     /// The box for the path of a session.
     pub session_path: String,
     /// The box for the text of a label.
@@ -95,6 +100,8 @@ impl PanelState {
             holds_progress: false,
             training: ShownTraining::default(),
             shows_sessions: false,
+            shows_teaching: false,
+            teaching: TeachState::default(),
             session_path: String::new(),
             label_text: String::new(),
             edited: None,
@@ -164,6 +171,8 @@ pub enum Intent {
     Deselect,
     /// Of the recorder.
     Session(SessionIntent),
+    /// About teaching.
+    Teach(TeachIntent),
     /// Show the present again.
     GoLive,
 }
@@ -175,6 +184,8 @@ pub struct Scene<'a> {
     pub lanes: &'a [LaneView<'a>],
     /// The models there are, and the better one on offer.
     pub models: &'a ModelOffer,
+    /// How teaching stands.
+    pub teaching: &'a TeachReport,
     /// How the training stands.
     pub progress: &'a Progress,
     /// The loss of every step of the newest run.

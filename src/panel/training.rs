@@ -28,7 +28,11 @@ pub fn show(ui: &mut Ui, state: &mut PanelState, newest: &Progress, height: f32,
         widgets::label(ui, labels::TRAINING, language, size::TITLE, theme::FOAM);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let (label, color) = phase(newest.phase);
-            widgets::tag(ui, color, &label.line(language));
+            let name = label.line(language);
+            match newest.waiting {
+                0 => widgets::tag(ui, color, &name),
+                waiting => widgets::tag(ui, color, &format!("{name} +{waiting}")),
+            };
         });
     });
     if newest.phase.is_active() {

@@ -5,9 +5,12 @@
 //! of a word, so the word's start and end are looked for in the loudness around it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::card::{Card, Decoding};
+use super::beam::BeamSearch;
+use super::card::{Card, Decoding, Unit};
 use super::model::BLANK;
+use super::segment_search::SegmentSearch;
 use super::transcript::{Hypothesis, Segment, Token};
 use crate::Text;
 
@@ -41,6 +44,7 @@ pub struct EncoderFrame<'a> {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     names: Vec<Text>,
+    unit: Unit,
     decoding: Decoding,
     /// The run of one token that is going on.
     run: Option<Run>,
@@ -50,6 +54,8 @@ pub struct Decoder {
     last_final: Option<Placed>,
     /// Start and loudness of the last second's encoder frames.
     loudness: VecDeque<(f64, f32)>,
+    /// Hears each segment again once it is over.
+    second: Option<SegmentSearch>,
 }
 
 /// A run of encoder frames in which the same token is best.
@@ -82,7 +88,23 @@ impl Decoder {
     pub fn new(card: &Card) -> Self {
         let names = card.tokens.iter().map(|token| token.as_str().into()).collect();
         let decoding = card.decoding.clone();
-        Self { names, decoding, run: None, tokens: Vec::new(), last_final: None, loudness: VecDeque::new() }
+        Self {
+            names,
+            unit: card.unit,
+            decoding,
+            run: None,
+            tokens: Vec::new(),
+            last_final: None,
+            loudness: VecDeque::new(),
+            second: None,
+        }
+    }
+
+    /// The same decoder, whose segments are searched once they are over; their texts may then differ from what was shown of
+    /// them before.
+    pub fn with_search(mut self, search: Option<Arc<BeamSearch>>) -> Self {
+        self.second = search.map(SegmentSearch::new);
+        self
     }
 
     /// Goes on with a model of the same tokens, whose thresholds may differ. Returns false, and changes nothing, when
@@ -90,7 +112,7 @@ impl Decoder {
     pub fn adopt(&mut self, card: &Card) -> bool {
         let are_equal = self.names.iter().map(|name| &**name).eq(card.tokens.iter().map(String::as_str));
         if are_equal {
-            self.decoding = card.decoding.clone();
+            (self.unit, self.decoding) = (card.unit, card.decoding.clone());
         }
         are_equal
     }
@@ -103,7 +125,11 @@ impl Decoder {
 
     /// Hears the next encoder frame; returns the segment that it ends, if it ends one.
     pub fn accept(&mut self, frame: EncoderFrame<'_>) -> Option<Segment> {
-        let (class, posterior) = best_class(frame.logits);
+        let temperature = self.decoding.temperature;
+        let (class, posterior) = best_class(frame.logits, temperature);
+        if let Some(second) = &mut self.second {
+            second.hear(&frame, temperature, self.run.is_some() || !self.tokens.is_empty());
+        }
         self.loudness.push_back((frame.start_secs, frame.loudness));
         while self.loudness.front().is_some_and(|&(start, _)| start < frame.end_secs - LONGEST_WORD_SECS) {
             self.loudness.pop_front();
@@ -136,7 +162,7 @@ impl Decoder {
         if let Some(run) = &self.run {
             self.place(run, &mut placed);
         }
-        Hypothesis::new(placed.into_iter().map(|placed| placed.token).collect())
+        Hypothesis::joined(placed.into_iter().map(|placed| placed.token).collect(), self.unit.separator())
     }
 
     /// Ends the segment here, as at a stop of recognition.
@@ -180,7 +206,11 @@ impl Decoder {
 
     fn close_segment(&mut self) -> Option<Segment> {
         self.last_final = self.tokens.last().cloned().or(self.last_final.take());
-        Segment::new(std::mem::take(&mut self.tokens).into_iter().map(|placed| placed.token).collect())
+        let mut tokens: Vec<Token> = std::mem::take(&mut self.tokens).into_iter().map(|placed| placed.token).collect();
+        if let Some(second) = self.second.as_mut().filter(|_| !tokens.is_empty()) {
+            tokens = second.decide(tokens, &self.names, &self.decoding.thresholds);
+        }
+        Segment::joined(tokens, self.unit.separator())
     }
 
     /// Lets the last token end with `frame` if its sound seems to go on until there.
@@ -215,15 +245,15 @@ impl Decoder {
     }
 }
 
-/// The class with the highest score, and its posterior. A score that is no number never wins.
-fn best_class(logits: &[f32]) -> (usize, f32) {
+/// The class with the highest score, and its posterior at `temperature`. A score that is no number never wins.
+fn best_class(logits: &[f32], temperature: f32) -> (usize, f32) {
     let mut best = (BLANK, f32::NEG_INFINITY);
     for (class, &logit) in logits.iter().enumerate() {
         if logit > best.1 {
             best = (class, logit);
         }
     }
-    let sum: f32 = logits.iter().map(|logit| (logit - best.1).exp()).sum();
+    let sum: f32 = logits.iter().map(|logit| ((logit - best.1) / temperature).exp()).sum();
     (best.0, 1.0 / sum)
 }
 

@@ -7,7 +7,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::card::Unit;
 use super::layer::{Block, CausalConv};
+use super::sizes::{self, Size};
 use crate::dsp::mel::FeatureConfig;
 use crate::{Error, Result};
 
@@ -35,17 +37,9 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// The sizes found best for words: about 300,000 parameters that hear 1.3 s at a hop of 10 ms.
+    /// The usual size for words: about 300,000 parameters that hear 1.3 s at a hop of 10 ms.
     pub fn words(features: &FeatureConfig, tokens: usize) -> Self {
-        Self {
-            bands: features.bands,
-            channels: 128,
-            kernel: 3,
-            dilations: vec![1, 2, 4, 8],
-            stride: 4,
-            front_kernel: 2,
-            tokens,
-        }
+        sizes::config(Unit::Words, Size::M, features.bands, tokens)
     }
 
     /// Says what is wrong with the values, if anything is.

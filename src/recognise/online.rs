@@ -202,7 +202,7 @@ impl Online {
             && !ear.decoder.adopt(model.card())
         {
             let segment = ear.decoder.finish();
-            ear.decoder = Decoder::new(model.card());
+            ear.decoder = Decoder::new(model.card()).with_search(model.search());
             self.report(segment.into_iter().collect(), events);
         }
         self.go_on(events)
@@ -234,7 +234,7 @@ impl Online {
 
 impl Ear {
     fn new(model: Arc<Model>, line: FeatureLine) -> Self {
-        let decoder = Decoder::new(model.card());
+        let decoder = Decoder::new(model.card()).with_search(model.search());
         Self { model, line, decoder, state: None, next_frame: 0, has_stepped: false, logits: Vec::new() }
     }
 

@@ -173,9 +173,9 @@ impl RecogniserHandle {
         Err(Error::not_found(format!("there is no model \"{name}\"; there are: {}", names.join(", "))))
     }
 
-    /// The trainer saved a model: it is offered, or taken at once if so configured.
-    pub fn offer_better(&self, name: &str) {
-        let done = match self.swaps_by_itself {
+    /// The trainer saved a model: it is offered, or taken at once if so configured or ordered.
+    pub fn offer_better(&self, name: &str, takes_over: bool) {
+        let done = match takes_over || self.swaps_by_itself {
             true => self.use_now(name),
             false => self.refresh(|offer| offer.better = Some(name.into())),
         };
@@ -253,9 +253,9 @@ impl Service {
         let (records, _missed) = self.handle.events.read_after(self.seen_event, usize::MAX);
         for record in records {
             self.seen_event = record.id;
-            if let Event::ModelSaved { model } = &record.event {
-                let (handle, model) = (self.handle.clone(), model.clone());
-                compute_pool().spawn(async move { handle.offer_better(&model) }).detach();
+            if let Event::ModelSaved { model, takes_over } = &record.event {
+                let (handle, model, takes_over) = (self.handle.clone(), model.clone(), *takes_over);
+                compute_pool().spawn(async move { handle.offer_better(&model, takes_over) }).detach();
             }
         }
     }

@@ -34,10 +34,15 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment of `tokens`; `None` when there are none.
+    /// A segment of `tokens`, which are words; `None` when there are none.
     pub fn new(tokens: Vec<Token>) -> Option<Self> {
+        Self::joined(tokens, " ")
+    }
+
+    /// A segment of `tokens` with `separator` between them in the text; `None` when there are none.
+    pub fn joined(tokens: Vec<Token>, separator: &str) -> Option<Self> {
         let (start_secs, end_secs) = (tokens.first()?.start_secs, tokens.last()?.end_secs);
-        Some(Self { text: text_of(&tokens), start_secs, end_secs, tokens })
+        Some(Self { text: text_of(&tokens, separator), start_secs, end_secs, tokens })
     }
 }
 
@@ -52,9 +57,14 @@ pub struct Hypothesis {
 }
 
 impl Hypothesis {
-    /// A hypothesis of `tokens`.
+    /// A hypothesis of `tokens`, which are words.
     pub fn new(tokens: Vec<Token>) -> Self {
-        Self { text: text_of(&tokens), tokens }
+        Self::joined(tokens, " ")
+    }
+
+    /// A hypothesis of `tokens` with `separator` between them in the text.
+    pub fn joined(tokens: Vec<Token>, separator: &str) -> Self {
+        Self { text: text_of(&tokens, separator), tokens }
     }
 }
 
@@ -118,8 +128,9 @@ impl Transcript {
     }
 }
 
-fn text_of(tokens: &[Token]) -> String {
-    tokens.iter().map(|token| &*token.token).collect::<Vec<_>>().join(" ")
+/// Without the blanks at its ends, which characters may be.
+fn text_of(tokens: &[Token], separator: &str) -> String {
+    tokens.iter().map(|token| &*token.token).collect::<Vec<_>>().join(separator).trim().to_owned()
 }
 
 #[cfg(test)]

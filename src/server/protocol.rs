@@ -168,7 +168,7 @@ impl Heard {
     pub(super) fn tell(&mut self, event: &Event, say: &mut Vec<Reply>) {
         match event {
             Event::Progress(progress) => self.progress(progress, say),
-            Event::ModelSaved { model } => say.push(Reply::log("info", format!("the model \"{model}\" was saved"))),
+            Event::ModelSaved { model, .. } => say.push(Reply::log("info", format!("the model \"{model}\" was saved"))),
             Event::Failure { owner, message } => say.push(Reply::log("error", format!("{owner}: {message}"))),
             _ => {}
         }

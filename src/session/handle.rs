@@ -83,6 +83,15 @@ pub enum RecorderMessage {
     Gone(StreamKey),
     /// Something is asked.
     Intent(SessionIntent),
+    /// The newest sound of a lane is asked for.
+    Recent {
+        /// Which lane.
+        lane: StreamKey,
+        /// How much of it.
+        past: Duration,
+        /// Where its rate and its samples go. Kind: all; it has room for the one answer.
+        to: crossbeam_channel::Sender<(u32, Vec<i16>)>,
+    },
     /// What is in memory of a lane is forgotten, and nothing more of it is recorded until recording is started anew.
     Forget(StreamKey),
 }
@@ -182,6 +191,25 @@ impl RecorderHandle {
     /// As of [`command`](Self::command).
     pub fn forget(&self, key: StreamKey) -> Result<()> {
         self.tell(RecorderMessage::Forget(key))
+    }
+
+    /// The rate and the newest sound of a lane, as far back as it is kept in memory; what was missing is silence. Waits for the
+    /// recorder, which answers in its next turn.
+    ///
+    /// # Errors
+    /// When there is no such sound, or the recorder waits for its disk.
+    pub fn recent(&self, lane: &StreamKey, past: Duration) -> Result<(u32, Vec<i16>)> {
+        let (to, answer) = crossbeam_channel::bounded(1);
+        self.tell(RecorderMessage::Recent { lane: lane.clone(), past, to })?;
+        let found = answer.recv_timeout(Duration::from_secs(5));
+        let (rate, sound) = found.map_err(|_| Error::busy("the recorder waits for its disk: try again"))?;
+        if sound.is_empty() {
+            let message = format!(
+                "no sound of {lane} is kept: record.past_secs in the settings says how much is, and 0 keeps none"
+            );
+            return Err(Error::not_found(message));
+        }
+        Ok((rate, sound))
     }
 
     /// Stops recording and waits, for a few seconds at most, until the file is closed.

@@ -313,6 +313,11 @@ impl Recorder {
                     }
                 }
                 Some(RecorderMessage::Intent(intent)) => self.obey(intent, moment),
+                Some(RecorderMessage::Recent { lane, past, to }) => {
+                    let recent = self.tracks.get(&lane).map_or((0, Vec::new()), |track| track.recent(past));
+                    // Whoever asked may have gone.
+                    to.try_send(recent).ok();
+                }
                 Some(RecorderMessage::Forget(key)) => self.forget(&key, moment),
             }
         }

@@ -144,6 +144,21 @@ impl Track {
         (self.past.iter().cloned().collect(), events, self.old_recognition.clone())
     }
 
+    /// The rate and the newest sound, `length` of it at most; what is missing in between is silence.
+    pub fn recent(&self, length: Duration) -> (u32, Vec<i16>) {
+        let most = (length.as_secs_f64() * f64::from(self.sample_rate_hz)) as u64;
+        let first = self.past.front().map_or(self.next_sample, |block| block.first_sample);
+        let start = first.max(self.next_sample.saturating_sub(most));
+        let mut samples = vec![0; (self.next_sample - start) as usize];
+        for block in self.past.iter().filter(|block| block.end() > start) {
+            let skipped = start.saturating_sub(block.first_sample) as usize;
+            let at = (block.first_sample + skipped as u64 - start) as usize;
+            let sound = &block.samples[skipped..];
+            samples[at..at + sound.len()].copy_from_slice(sound);
+        }
+        (self.sample_rate_hz, samples)
+    }
+
     /// How recognition stands.
     pub fn recognition(&self) -> RecognitionRecord {
         self.recognition.clone()

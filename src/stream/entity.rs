@@ -219,6 +219,7 @@ pub(crate) fn connect(app: &mut App, engine: Engine, tasks: EngineTasks) {
     app.insert_resource(Arrivals(arrived)).insert_resource(engine.clone());
     crate::recognise::mirror::connect(app, &engine, recognise_task);
     crate::train::mirror::connect(app, &engine, train_task);
+    crate::train::teach::mirror::connect(app, &engine);
     crate::session::replay::mirror::connect(app, replay_task);
 }
 

@@ -1,6 +1,7 @@
 //! Batches of scenes as feature frames. They are composed on the trainer's own threads, between its steps: a thread that
 //! composed ahead would be a second one that the streams have to share the machine with.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,13 +9,16 @@ use rayon::prelude::*;
 
 use super::augment::{Composer, mask::mask, warp::warp};
 use super::dataset::Dataset;
+use super::loss::Window;
 use super::rng::Rng;
 use crate::dsp::mel::{FeatureConfig, LogMel};
 use crate::task::nice_this_thread;
 use crate::{Error, Result};
 
-/// Length of a training scene.
+/// Length of a training scene; at least, where the longest transcript's recording needs more.
 const SCENE_SECS: f32 = 6.0;
+/// What augmentation and silence may add to the longest recording.
+const ROOM: f32 = 1.25;
 
 /// Feature frames of several sounds of one length, and what is said in each.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +29,8 @@ pub struct Batch {
     pub shape: [usize; 3],
     /// The classes said in each item, in order.
     pub transcripts: Vec<Vec<usize>>,
+    /// From which feature frame to which one each of them may be named; none for items that may name them at any time.
+    pub windows: Vec<Vec<Window>>,
 }
 
 impl Batch {
@@ -35,7 +41,7 @@ impl Batch {
             sounds.par_iter().map(|samples| LogMel::whole(config, samples)).collect::<Result<_>>()?;
         let features = rows.concat();
         let frames = features.len() / items.max(1) / config.bands;
-        Ok(Self { features, shape: [items, frames, config.bands], transcripts })
+        Ok(Self { features, shape: [items, frames, config.bands], transcripts, windows: Vec::new() })
     }
 
     /// The features as a tensor on `device`.
@@ -55,7 +61,8 @@ pub struct Batcher {
 impl Batcher {
     /// Batches of `batch_size` scenes from the train clips of `dataset`.
     pub fn new(dataset: Arc<Dataset>, features: FeatureConfig, batch_size: usize, seed: u64) -> Self {
-        Self { composer: Composer::new(dataset, SCENE_SECS), features, batch_size, seed }
+        let scene_secs = scene_secs(&dataset);
+        Self { composer: Composer::new(dataset, scene_secs), features, batch_size, seed }
     }
 
     /// The batch of `step`: always the same for one dataset, seed and step.
@@ -68,13 +75,14 @@ impl Batcher {
             })
             .collect();
         let mut sounds = Vec::with_capacity(items.len());
-        let (mut transcripts, mut rngs) = (Vec::new(), Vec::new());
+        let (mut transcripts, mut windows, mut rngs) = (Vec::new(), Vec::new(), Vec::new());
         for (scene, rng) in items {
             sounds.push(scene.samples);
             transcripts.push(scene.transcript);
+            windows.push(scene.spans.iter().map(|span| self.window(span)).collect());
             rngs.push(rng);
         }
-        let mut batch = Batch::new(&self.features, sounds, transcripts)?;
+        let mut batch = Batch { windows, ..Batch::new(&self.features, sounds, transcripts)? };
         let [_, frames, bands] = batch.shape;
         for (rows, rng) in batch.features.chunks_exact_mut((frames * bands).max(1)).zip(&mut rngs) {
             warp(rows, bands, rng);
@@ -82,6 +90,19 @@ impl Batcher {
         }
         Ok(batch)
     }
+
+    /// The feature frames that hear the sample at which the span begins, up to the one that hears its end.
+    fn window(&self, span: &Range<usize>) -> Window {
+        let frame = |sample: usize| sample.saturating_sub(self.features.window_samples) / self.features.hop_samples;
+        Window { first: frame(span.start), last: frame(span.end) }
+    }
+}
+
+/// Six seconds hold some words; of texts, the longest one fits.
+fn scene_secs(dataset: &Dataset) -> f32 {
+    let longest = dataset.clips.iter().filter(|_| dataset.spelling.is_some()).map(|clip| clip.samples.len()).max();
+    let longest_secs = longest.unwrap_or(0) as f32 / dataset.sample_rate_hz.max(1) as f32;
+    SCENE_SECS.max(longest_secs * ROOM + 0.5)
 }
 
 /// A rayon pool whose threads give way to everything else; a panic in a spawned job ends that job only.
@@ -113,6 +134,9 @@ mod tests {
         let batch = batcher(1).batch(7).unwrap();
         assert_eq!(batch.shape, [3, 598, 40]);
         assert_eq!(batch.features.len(), 3 * 598 * 40);
+        let told = batch.windows.iter().zip(&batch.transcripts);
+        assert!(told.clone().all(|(windows, said)| windows.len() == said.len()));
+        assert!(batch.windows.iter().flatten().all(|window| window.first < window.last && window.last < 598));
         assert_eq!(batch, batcher(1).batch(7).unwrap());
         assert_ne!(batch, batcher(1).batch(8).unwrap());
         assert_ne!(batch, batcher(2).batch(7).unwrap());

@@ -45,6 +45,9 @@ pub struct Position {
     /// Epochs since the best validation.
     #[serde(default)]
     pub epochs_since_best: u32,
+    /// The epoch under way, from 1; 0 where an older program did not write it down.
+    #[serde(default)]
+    pub epoch: u32,
 }
 
 /// How a network did on the validation clips.
@@ -52,14 +55,14 @@ pub struct Position {
 pub struct Score {
     /// Share of clips read right.
     pub accuracy: f64,
-    /// Mean CTC loss.
+    /// Mean CTC loss of the clips, as they are and in noise.
     pub loss: f32,
 }
 
 impl Score {
-    /// Whether this is better: more clips right, or as many with a lower loss.
+    /// Whether this is better: by the loss, since of a few hundred clips one more or less that is right is chance.
     pub fn beats(&self, other: &Self) -> bool {
-        (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+        self.loss < other.loss
     }
 }
 
@@ -86,7 +89,22 @@ impl Position {
             best: None,
             optimiser_updates: 0,
             epochs_since_best: 0,
+            epoch: 0,
         }
+    }
+
+    /// The position in the content of a checkpoint's file, without its tensors.
+    pub fn of_file(bytes: &[u8]) -> Result<Self> {
+        let damaged = |error: &dyn std::fmt::Display| Error::invalid(format!("it is damaged ({error})"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
+        let position = header.metadata().as_ref().and_then(|metadata| metadata.get(POSITION));
+        let position = position.ok_or_else(|| damaged(&"it has no position"))?;
+        let version =
+            serde_json::from_str::<serde_json::Value>(position).map_err(|error| damaged(&error))?["version"].as_u64();
+        if version.is_none_or(|version| version == 0 || version > u64::from(VERSION)) {
+            return Err(Error::invalid(format!("its version is not one that this program reads (1 to {VERSION})")));
+        }
+        serde_json::from_str(position).map_err(|error| damaged(&error))
     }
 }
 
@@ -130,15 +148,7 @@ impl Checkpoint {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let damaged = |error: &dyn std::fmt::Display| Error::invalid(format!("it is damaged ({error})"));
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
-        let position = header.metadata().as_ref().and_then(|metadata| metadata.get(POSITION));
-        let position = position.ok_or_else(|| damaged(&"it has no position"))?;
-        let version =
-            serde_json::from_str::<serde_json::Value>(position).map_err(|error| damaged(&error))?["version"].as_u64();
-        if version.is_none_or(|version| version == 0 || version > u64::from(VERSION)) {
-            return Err(Error::invalid(format!("its version is not one that this program reads (1 to {VERSION})")));
-        }
-        let position: Position = serde_json::from_str(position).map_err(|error| damaged(&error))?;
+        let position = Position::of_file(bytes)?;
         let mut groups = HashMap::from([
             ("weights", Parameters::new()),
             ("first", Parameters::new()),
@@ -251,11 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn better_means_more_right_then_less_loss() {
+    fn better_means_less_loss() {
         let score = |accuracy, loss| Score { accuracy, loss };
-        assert!(score(0.9, 0.5).beats(&score(0.8, 0.1)));
-        assert!(score(0.9, 0.4).beats(&score(0.9, 0.5)));
-        assert!(!score(0.9, 0.5).beats(&score(0.9, 0.5)));
-        assert!(!score(0.9, f32::NAN).beats(&score(0.9, 0.5)));
+        assert!(score(0.8, 0.1).beats(&score(0.9, 0.3)));
+        assert!(!score(0.9, 0.2).beats(&score(0.9, 0.2)));
+        assert!(!score(0.9, f32::NAN).beats(&score(0.8, 0.2)));
     }
 }

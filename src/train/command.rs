@@ -18,6 +18,8 @@ use super::run::{Outcome, Run};
 use super::spec::TrainSpec;
 use super::trainer::places;
 use crate::models::ModelStore;
+use crate::recognise::search_args::SearchArgs;
+use crate::recognise::sizes::Size;
 use crate::{Error, Result};
 
 /// What `seseragi train` takes.
@@ -29,6 +31,9 @@ pub struct TrainArgs {
     /// Name of the model to make
     #[arg(long, value_name = "NAME", default_value = "my-words")]
     pub out: String,
+    /// A set or folder of sound in which none of the words is said, to learn to stay silent (may be given again)
+    #[arg(long, value_name = "PATH")]
+    pub background: Vec<String>,
     /// Epochs to train
     #[arg(long, default_value_t = 20)]
     pub epochs: u32,
@@ -47,6 +52,18 @@ pub struct TrainArgs {
     /// Go on from the checkpoint of the same name
     #[arg(long)]
     pub resume: bool,
+    /// Begin with the weights of this model; its features and sizes stay, words new to it are learnt
+    #[arg(long, value_name = "MODEL", conflicts_with = "size")]
+    pub from: Option<String>,
+    /// Learn these words of the datasets only, separated by commas
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub words: Vec<String>,
+    /// How large the network is
+    #[arg(long, value_enum, default_value_t = Size::M)]
+    pub size: Size,
+    /// Learn from at most so many clips, of each word as many as of the others
+    #[arg(long, value_name = "CLIPS")]
+    pub limit: Option<usize>,
     /// Threads to compute on
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
@@ -67,15 +84,26 @@ pub struct EvaluateArgs {
     /// Join the clips to continuous streams, and count false alarms on silence and noise, too
     #[arg(long)]
     pub stream: bool,
-    /// Add noise so many dB below the speech
+    /// Add noise so many dB below each word
     #[arg(long, value_name = "DB", allow_negative_numbers = true)]
     pub snr: Option<f32>,
+    /// Leave the words of noisy streams at the levels of their recordings, and measure the noise against their mean
+    #[arg(long, requires = "snr")]
+    pub own_levels: bool,
+    /// Minutes of each kind of sound without words (silence, noises, clicks, tones) that --stream reads
+    #[arg(long, value_name = "MINUTES", default_value_t = 1.0)]
+    pub wordless: f64,
     /// Count false alarms an hour, and what other thresholds would give, on a file or a folder of sound without the words
     #[arg(long, value_name = "PATH")]
     pub background: Option<PathBuf>,
+    /// Of that, only what it keeps for its test: for a model that learnt from the rest
+    #[arg(long, requires = "background")]
+    pub held_out: bool,
     /// Save what was read as what as FILE.csv and FILE.png
     #[arg(long, value_name = "FILE")]
     pub confusion: Option<PathBuf>,
+    #[command(flatten)]
+    pub search: SearchArgs,
     /// Decides order, gaps and noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -120,17 +148,34 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
     };
     let spec = TrainSpec {
         more_datasets: more.to_vec(),
+        background: args.background.clone(),
         epochs: args.epochs,
         batch_size: args.batch_size,
         learning_rate: args.learning_rate,
         seed: args.seed,
         resume_from_checkpoint: args.resume,
         patience_epochs: args.patience,
+        base_model: args.from.clone(),
+        words: args.words.clone(),
+        size: args.size,
+        limit_samples: args.limit,
         ..TrainSpec::new(&args.out, first)
     };
+    drive(spec, models, args.threads, args.json, is_interrupted)
+}
+
+/// Drives a run of `spec` to its end, or until it is interrupted, and shows how it goes.
+pub fn drive(
+    spec: TrainSpec,
+    models: ModelStore,
+    threads: usize,
+    is_json: bool,
+    is_interrupted: &Arc<AtomicBool>,
+) -> Result<()> {
+    let name = spec.model_name.clone();
     let mut run = Run::new(spec, places(models.clone())?)?;
-    let pool = low_priority_pool("train", args.threads)?;
-    let mut show = Show::new(args.json);
+    let pool = low_priority_pool("train", threads)?;
+    let mut show = Show::new(is_json);
     loop {
         if is_interrupted.load(Relaxed) {
             run.write_checkpoint()?;
@@ -142,7 +187,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
             outcome => show.outcome(&run, outcome),
         }
     }
-    let path = models.list().into_iter().find(|info| info.name == args.out).map(|info| info.path);
+    let path = models.list().into_iter().find(|info| info.name == name).map(|info| info.path);
     show.end(&run, &path.unwrap_or_default().display().to_string());
     Ok(())
 }
@@ -152,15 +197,25 @@ pub fn evaluate(args: &EvaluateArgs, models: ModelStore) -> Result<()> {
     if args.snr.is_some_and(|snr| !(-20.0..=100.0).contains(&snr)) {
         return Err(Error::invalid("--snr must lie between -20 and 100 dB"));
     }
-    let model = models.load(&args.model)?;
+    if !(0.0..=600.0).contains(&args.wordless) {
+        return Err(Error::invalid("--wordless must lie between 0 and 600 minutes"));
+    }
+    let model = args.search.apply(models.load(&args.model)?)?;
     let mut listing = Listing::scan(&[find(&args.dataset, &places(models)?.datasets)?])?;
     listing.files.retain(|file| file.label.is_some());
     if args.all {
         listing.files.iter_mut().for_each(|file| file.split = Split::Test);
     }
     let dataset = Loader::of_split(listing, args.sample_rate, Split::Test).finish()?;
-    let background = args.background.as_deref().map(|path| Background::read(path, args.sample_rate)).transpose()?;
-    let conditions = Conditions { is_stream: args.stream, snr_db: args.snr, seed: args.seed };
+    let background =
+        args.background.as_deref().map(|path| Background::read(path, args.sample_rate, args.held_out)).transpose()?;
+    let conditions = Conditions {
+        is_stream: args.stream,
+        snr_db: args.snr,
+        has_own_levels: args.own_levels,
+        seed: args.seed,
+        wordless_secs: 60.0 * args.wordless,
+    };
     let bar = bar(args.json);
     let done = |done: usize, total: usize| {
         bar.set_length(total as u64);

@@ -2,18 +2,25 @@
 
 pub mod augment;
 pub mod batch;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod command;
 pub mod dataset;
 pub mod evaluate;
+pub mod handle;
+pub mod log;
 pub mod loss;
 pub mod mirror;
 pub mod parameters;
+pub mod places;
+mod probe;
 pub mod progress;
 pub mod rng;
 pub mod run;
 pub mod spec;
+mod start;
 pub mod step;
+pub mod teach;
 pub mod throttle;
 pub mod trainer;
 pub mod validate;

@@ -77,6 +77,8 @@ pub struct Progress {
     pub longest_pause_secs: f64,
     /// What it may take of the machine.
     pub throttle: Throttle,
+    /// Runs that wait until it has ended.
+    pub waiting: usize,
     /// Why it failed, or what else there is to say.
     pub message: Option<Text>,
 }
@@ -109,6 +111,7 @@ impl Progress {
             updates: 0,
             longest_pause_secs: 0.0,
             throttle: Throttle::full(1),
+            waiting: 0,
             message: None,
         }
     }

@@ -4,62 +4,24 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use burn::tensor::Device;
-
 use super::batch::Batcher;
+use super::calibrate::Calibration;
 use super::checkpoint::{Checkpoint, Position, Score};
 use super::dataset::{Dataset, Listing, Loader, Split, Summary, find};
+use super::log::{Line, RunLog};
 use super::parameters;
+pub use super::places::Places;
 use super::progress::LossPoint;
 use super::spec::TrainSpec;
+use super::start;
 use super::step::{LEARNING_RATE, Learner, Schedule};
 use super::validate::Validation;
-use crate::dsp::mel::FeatureConfig;
-use crate::models::ModelStore;
-use crate::recognise::card::{Card, DataSource, Model, civil_date};
-use crate::recognise::model::Network;
+use crate::recognise::card::{Card, Model};
 use crate::source::decode::Decoder;
 use crate::{Error, Result};
 
 /// Files read in one call while the dataset is loaded.
 const FILES_AT_ONCE: usize = 16;
-
-/// Where runs find and leave things.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// Where the models go.
-    pub models: ModelStore,
-    /// Folders whose sub-folders are known datasets.
-    pub datasets: Vec<PathBuf>,
-    /// Where checkpoints are kept, one folder a run.
-    pub runs: PathBuf,
-}
-
-impl Places {
-    /// Where the checkpoint of the run `name` is kept.
-    pub fn checkpoint_of(&self, name: &str) -> PathBuf {
-        self.runs.join(name).join("checkpoint.safetensors")
-    }
-
-    /// The names of the runs that have a checkpoint, and when each was written.
-    pub fn checkpoints(&self) -> Vec<(String, std::time::SystemTime)> {
-        let folders = std::fs::read_dir(&self.runs).into_iter().flatten().flatten();
-        let named = folders.map(|folder| folder.file_name().to_string_lossy().into_owned());
-        let mut found: Vec<_> = named
-            .filter_map(|name| {
-                let written = self.checkpoint_of(&name).metadata().and_then(|metadata| metadata.modified());
-                Some((name, written.ok()?))
-            })
-            .collect();
-        found.sort();
-        found
-    }
-
-    /// The names of the known datasets.
-    pub fn dataset_names(&self) -> Vec<String> {
-        super::dataset::known_names(&self.datasets)
-    }
-}
 
 /// What one call of [`Run::advance`] did.
 #[derive(Debug)]
@@ -91,8 +53,12 @@ pub enum Outcome {
 pub struct Run {
     spec: TrainSpec,
     places: Places,
+    /// The model that it begins with.
+    base: Option<Arc<Model>>,
     stage: Stage,
     training: Option<Training>,
+    is_saved: bool,
+    log: Option<RunLog>,
 }
 
 impl fmt::Debug for Run {
@@ -108,6 +74,7 @@ enum Stage {
     Validate(Box<Validation>),
     SaveModel,
     SaveCheckpoint,
+    Calibrate(Box<Calibration>),
     Finished,
 }
 
@@ -120,16 +87,20 @@ struct Training {
     schedule: Schedule,
     steps_per_epoch: u64,
     position: Position,
+    /// The steps that this run's newest checkpoint had done, if it has one.
+    checkpointed: Option<u64>,
 }
 
 impl Run {
-    /// A run of `spec`. Refuses a bad spec and a dataset that does not exist or has not even two labels; its files are
-    /// not read yet.
+    /// A run of `spec`. Refuses a bad spec, a base model that cannot be read, and a dataset that does not exist or has not
+    /// even two labels; its files are not read yet.
     pub fn new(spec: TrainSpec, places: Places) -> Result<Self> {
         spec.validate()?;
         let roots = spec.datasets().map(|name| find(name, &places.datasets)).collect::<Result<Vec<_>>>()?;
         Listing::check_folders(&roots)?;
-        Ok(Self { spec, places, stage: Stage::List(roots), training: None })
+        spec.background.iter().try_for_each(|name| find(name, &places.datasets).map(drop))?;
+        let base = spec.base_model.as_ref().map(|name| places.models.load(name)).transpose()?;
+        Ok(Self { spec, places, base, stage: Stage::List(roots), training: None, is_saved: false, log: None })
     }
 
     /// What was ordered.
@@ -150,20 +121,25 @@ impl Run {
             Stage::SaveModel => self.save_model(),
             Stage::SaveCheckpoint => {
                 self.write_checkpoint()?;
-                self.stage = if self.is_over() { Stage::Finished } else { Stage::Train };
+                self.stage = if self.is_over() { self.calibration()? } else { Stage::Train };
                 Ok(Outcome::Checkpoint)
             }
+            Stage::Calibrate(calibration) => self.calibrate(calibration),
             Stage::Finished => Ok(Outcome::Finished),
         }
     }
 
     /// Writes a checkpoint, so that the run can go on later; without effect before the first step.
-    pub fn write_checkpoint(&self) -> Result<()> {
-        let Some(training) = self.training.as_ref().filter(|training| training.position.step > 0) else {
+    pub fn write_checkpoint(&mut self) -> Result<()> {
+        let epoch = self.epoch();
+        let Some(training) = self.training.as_mut().filter(|training| training.position.step > 0) else {
             return Ok(());
         };
+        if let Some(before) = training.checkpointed.replace(training.position.step) {
+            self.places.retain_checkpoint(&self.spec.model_name, before)?;
+        }
         let checkpoint = Checkpoint {
-            position: training.position.clone(),
+            position: Position { epoch, ..training.position.clone() },
             weights: parameters::read(&training.learner.network),
             optimiser: training.learner.optimiser.clone(),
         };
@@ -173,6 +149,11 @@ impl Run {
     /// Where this run's checkpoint is kept.
     pub fn checkpoint_path(&self) -> PathBuf {
         self.places.checkpoint_of(&self.spec.model_name)
+    }
+
+    /// Whether it has saved a model.
+    pub fn is_saved(&self) -> bool {
+        self.is_saved
     }
 
     /// Steps done; 0 while the dataset is loaded.
@@ -209,27 +190,34 @@ impl Run {
 
     fn list(&mut self, roots: &[PathBuf]) -> Result<Outcome> {
         let mut listing = Listing::scan(roots)?;
+        if !self.spec.words.is_empty() {
+            listing.keep(&self.spec.words)?;
+        }
         if let Some(clips) = self.spec.limit_samples {
             listing.limit(clips);
         }
+        for name in &self.spec.background {
+            listing.add_background(&find(name, &self.places.datasets)?)?;
+        }
         let checkpoint = match (&self.spec.specific_checkpoint, self.spec.resume_from_checkpoint) {
-            (Some(run), _) => Some(Checkpoint::load(&self.places.checkpoint_of(run))?.ok_or_else(|| {
-                Error::not_found(format!("there is no checkpoint of a run \"{run}\": GET /api/checkpoints lists them"))
-            })?),
+            (Some(name), _) => Some(self.places.load_checkpoint(name)?),
             (None, true) => Checkpoint::load(&self.checkpoint_path())?,
             (None, false) => None,
         };
-        if let Some(checkpoint) = checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.labels)
+        if let Some(checkpoint) =
+            checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.tokens())
         {
             return Err(Error::invalid(format!(
                 "the checkpoint of \"{}\" knows the labels {}, but the dataset has {}: choose another model name",
                 self.spec.model_name,
                 checkpoint.position.labels.join(", "),
-                listing.labels.join(", ")
+                listing.tokens().join(", ")
             )));
         }
         let resumed_rate = checkpoint.as_ref().map(|checkpoint| checkpoint.position.sample_rate_hz);
-        let rate = resumed_rate.or(self.spec.sample_rate_hz).unwrap_or_else(|| natural_rate(&listing));
+        let base_rate = self.base.as_ref().map(|base| base.card().features.sample_rate_hz);
+        let given_rate = resumed_rate.or(base_rate).or(self.spec.sample_rate_hz);
+        let rate = given_rate.unwrap_or_else(|| natural_rate(&listing));
         let total = listing.files.len();
         self.stage = Stage::Load(Box::new(Loader::new(listing, rate)), checkpoint.map(Box::new));
         Ok(Outcome::Loading { read: 0, total })
@@ -241,12 +229,24 @@ impl Run {
             self.stage = Stage::Load(loader, checkpoint);
             return Ok(Outcome::Loading { read, total });
         }
-        let dataset = loader.finish()?;
+        let mut dataset = loader.finish()?;
+        if let Some(base) = self.base.as_ref().filter(|_| dataset.spelling.is_none()) {
+            let is_new = |label: &String| !base.card().tokens.contains(label);
+            dataset.new_labels = (0..dataset.labels.len()).filter(|&label| is_new(&dataset.labels[label])).collect();
+        }
         let summary = dataset.summary();
         if summary.train == 0 {
             return Err(Error::invalid(format!("no usable clip of {} is in its train split", dataset.name)));
         }
-        self.training = Some(Training::new(&self.spec, dataset, checkpoint)?);
+        let goes_on = checkpoint.is_some();
+        let training = Training::new(&self.spec, dataset, self.base.as_deref(), checkpoint)?;
+        if !goes_on {
+            self.places.clear_older(&self.spec.model_name)?;
+        }
+        let mut log = RunLog::open(&self.places.log_of(&self.spec.model_name), goes_on)?;
+        let (step, steps) = (training.position.step, training.schedule.steps);
+        log.line(&Line::Begin { spec: &self.spec, step, steps, tokens: training.dataset.tokens() })?;
+        (self.training, self.log) = (Some(training), Some(log));
         self.stage = if self.is_over() { Stage::Finished } else { Stage::Train };
         Ok(Outcome::Ready(summary))
     }
@@ -257,6 +257,11 @@ impl Run {
         let batch = training.batcher.batch(step)?;
         let report = training.learner.step(&batch, training.schedule.rate(step));
         training.position.step += 1;
+        if let Some(log) = &mut self.log {
+            let gradient_norm = Some(report.gradient_norm).filter(|norm| norm.is_finite());
+            let learning_rate = training.schedule.rate(step);
+            log.line(&Line::Step { step: step + 1, loss: report.loss, gradient_norm, learning_rate })?;
+        }
         self.stage = if training.position.step.is_multiple_of(training.steps_per_epoch) {
             Stage::Validate(Box::new(training.validation()))
         } else {
@@ -278,8 +283,27 @@ impl Run {
         if is_best {
             training.position.best = score;
         }
+        if let Some(log) = &mut self.log {
+            log.line(&Line::Validated { step: training.position.step, score, is_best })?;
+        }
         self.stage = if is_best { Stage::SaveModel } else { Stage::SaveCheckpoint };
         Ok(Outcome::Validated(score))
+    }
+
+    /// The best model that was saved, to be calibrated.
+    fn calibration(&self) -> Result<Stage> {
+        let Some(training) = &self.training else { return Ok(Stage::Finished) };
+        let best = self.places.models.load(&self.spec.model_name)?;
+        Ok(Stage::Calibrate(Box::new(Calibration::new(best, training.dataset.clone()))))
+    }
+
+    fn calibrate(&mut self, mut calibration: Box<Calibration>) -> Result<Outcome> {
+        if calibration.advance()? {
+            self.stage = Stage::Calibrate(calibration);
+            return Ok(Outcome::Validating);
+        }
+        let model = calibration.calibrated()?;
+        Ok(Outcome::Saved(self.places.models.save(model.card().clone(), model.network())?))
     }
 
     fn save_model(&mut self) -> Result<Outcome> {
@@ -292,50 +316,42 @@ impl Run {
         card.metrics.insert("steps".into(), training.position.step as f64);
         let model = self.places.models.save(card, &training.learner.snapshot())?;
         self.stage = Stage::SaveCheckpoint;
+        self.is_saved = true;
         Ok(Outcome::Saved(model))
     }
 }
 
 impl Training {
-    fn new(spec: &TrainSpec, dataset: Dataset, checkpoint: Option<Box<Checkpoint>>) -> Result<Self> {
+    fn new(
+        spec: &TrainSpec,
+        dataset: Dataset,
+        base: Option<&Model>,
+        checkpoint: Option<Box<Checkpoint>>,
+    ) -> Result<Self> {
         let dataset = Arc::new(dataset);
-        let features = FeatureConfig::speech(dataset.sample_rate_hz);
-        let mut card = Card::words(&spec.model_name, dataset.labels.clone(), features.clone());
-        card.created = civil_date(std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
-        card.seed = spec.seed;
-        card.licence = "as its data".into();
-        card.data = vec![DataSource {
-            name: dataset.name.clone(),
-            source: "a folder of recordings".into(),
-            licence: "not stated".into(),
-            items: dataset.split(Split::Train).count() as u64,
-        }];
+        let card = start::card(spec, &dataset, base);
         let steps_per_epoch = steps_per_epoch(dataset.split(Split::Train).count(), spec.batch_size);
         let schedule = Schedule {
             peak: spec.learning_rate.unwrap_or(LEARNING_RATE),
             steps: steps_per_epoch * u64::from(spec.epochs),
         };
-        let mut position = Position::new(spec.clone(), dataset.labels.clone(), dataset.sample_rate_hz);
-        let mut learner = Learner::new(first_network(&card, spec.seed)?);
+        let mut position = Position::new(spec.clone(), dataset.tokens().to_vec(), dataset.sample_rate_hz);
+        let mut checkpointed = None;
+        let mut learner = Learner::new(start::network(&card, base, spec.seed)?);
         if let Some(checkpoint) = checkpoint {
             learner.network = parameters::write(learner.network, &checkpoint.weights)?;
             learner.optimiser = checkpoint.optimiser;
             position = Position { spec: spec.clone(), ..checkpoint.position };
+            // One of another run is not in this run's folder.
+            checkpointed = spec.specific_checkpoint.is_none().then_some(position.step);
         }
-        let batcher = Batcher::new(dataset.clone(), features, spec.batch_size as usize, spec.seed);
-        Ok(Self { dataset, card, learner, batcher, schedule, steps_per_epoch, position })
+        let batcher = Batcher::new(dataset.clone(), card.features.clone(), spec.batch_size as usize, spec.seed);
+        Ok(Self { dataset, card, learner, batcher, schedule, steps_per_epoch, position, checkpointed })
     }
 
     fn validation(&self) -> Validation {
         Validation::new(self.learner.snapshot(), self.card.features.clone(), &self.dataset)
     }
-}
-
-/// The untrained network of `seed`.
-fn first_network(card: &Card, seed: u64) -> Result<Network> {
-    let device = Device::flex().autodiff();
-    device.seed(seed);
-    card.model.init(&device)
 }
 
 /// An epoch has a fixed number of composed batches: about as many as hear each train clip once (a scene holds four to
@@ -345,7 +361,7 @@ fn steps_per_epoch(train_clips: usize, batch_size: u32) -> u64 {
 }
 
 /// Telephone rate for recordings that have no more, else the usual rate for speech.
-fn natural_rate(listing: &Listing) -> u32 {
+pub fn natural_rate(listing: &Listing) -> u32 {
     let rate = listing.files.iter().find_map(|file| Decoder::open(&file.path).ok()).map(|file| file.sample_rate_hz());
     if rate.is_some_and(|rate| rate <= 8_000) { 8_000 } else { 16_000 }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::recognise::sizes::Size;
 use crate::{Error, Result};
 
 /// An order for a training run; the JSON body of `POST /api/train/start`.
@@ -15,6 +16,10 @@ pub struct TrainSpec {
     /// More datasets to learn from at the same time; labels of the same name are one label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_datasets: Vec<String>,
+    /// Sets or folders of sound in which none of the words is said, to learn to stay silent; what a set keeps for its test
+    /// is not used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub background: Vec<String>,
     /// Epochs to train.
     #[serde(default = "default_epochs")]
     pub epochs: u32,
@@ -30,7 +35,7 @@ pub struct TrainSpec {
     /// Goes on from the run's checkpoint, if there is one.
     #[serde(default)]
     pub resume_from_checkpoint: bool,
-    /// The run whose checkpoint it goes on from instead of its own.
+    /// The run whose checkpoint it goes on from instead of its own; `RUN@STEP` for an older one that is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub specific_checkpoint: Option<String>,
     /// Learns from at most so many clips, of each label as many as of the others.
@@ -42,6 +47,18 @@ pub struct TrainSpec {
     /// Rate that the model hears; when absent 8000 Hz for recordings of at most that rate, else 16000 Hz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_rate_hz: Option<u32>,
+    /// How large the network is.
+    #[serde(default, skip_serializing_if = "Size::is_usual")]
+    pub size: Size,
+    /// The model that it begins with: weights, sizes and features are its, words that it does not know are new to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_model: Option<String>,
+    /// Learns these labels only; all where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
+    /// Whether every lane takes the model at once when it is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_over: bool,
 }
 
 fn default_epochs() -> u32 {
@@ -59,6 +76,7 @@ impl TrainSpec {
             model_name: model_name.into(),
             dataset_name: dataset_name.into(),
             more_datasets: Vec::new(),
+            background: Vec::new(),
             epochs: default_epochs(),
             batch_size: default_batch_size(),
             learning_rate: None,
@@ -68,6 +86,10 @@ impl TrainSpec {
             limit_samples: None,
             patience_epochs: None,
             sample_rate_hz: None,
+            size: Size::default(),
+            base_model: None,
+            words: Vec::new(),
+            takes_over: false,
         }
     }
 
@@ -86,7 +108,8 @@ impl TrainSpec {
         if let Some(rate) = self.learning_rate.filter(|rate| !(1e-7..=1.0).contains(rate)) {
             return wrong("learning_rate", &rate, "1e-7 to 1, or none for the default");
         }
-        if let Some(name) = &self.specific_checkpoint {
+        let run = self.specific_checkpoint.as_deref().map(|name| name.split('@').next().unwrap_or(name));
+        for name in run.iter().copied().chain(self.base_model.as_deref()) {
             crate::models::check_name(name)?;
         }
         if self.limit_samples == Some(0) {

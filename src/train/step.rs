@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::batch::Batch;
-use super::loss::batch_loss;
+use super::loss::{Window, batch_loss};
 use super::parameters::{self, AdamW, read_gradients};
 use crate::recognise::model::Network;
 
@@ -61,7 +61,10 @@ impl Learner {
     pub fn step(&mut self, batch: &Batch, learning_rate: f64) -> StepReport {
         let device = Device::flex().autodiff();
         let logits = self.network.forward(batch.tensor(&device)); // [items, frames / stride, classes]
-        let loss = batch_loss(logits, &batch.transcripts);
+        let stride = batch.shape[1] / logits.dims()[1].max(1);
+        let windows: Vec<Vec<Window>> =
+            batch.windows.iter().map(|item| item.iter().map(|w| w.strided(stride)).collect()).collect();
+        let loss = batch_loss(logits, &batch.transcripts, &windows);
         let gradients = read_gradients(&self.network, &loss.carrier.backward());
         let network = self.network.clone();
         let (network, gradient_norm) = self.optimiser.update(network, &gradients, learning_rate as f32);
@@ -108,7 +111,7 @@ mod tests {
             }
             transcripts.push(vec![class]);
         }
-        Batch { features, shape: [8, 40, 40], transcripts }
+        Batch { features, shape: [8, 40, 40], transcripts, windows: Vec::new() }
     }
 
     #[test]

@@ -17,14 +17,18 @@ pub(crate) fn write_wav(path: &Path, sample_rate: u32, samples: &[f32]) {
     writer.finalize().unwrap();
 }
 
+/// A tone that says label `number`, 0.3 s at 8 kHz; `version`s differ a little.
+pub(crate) fn tone(number: usize, version: f32) -> Vec<f32> {
+    let step = 0.15 + 0.5 * number as f32 + 0.003 * version;
+    let fade = |at: usize| (at as f32 / 2_400.0 * std::f32::consts::PI).sin();
+    (0..2_400).map(|at| 0.366 * fade(at) * (step * at as f32).sin()).collect()
+}
+
 /// Writes `clips` files (named so that they fall into all splits) for each of `labels` below `root`.
 pub(crate) fn write_tones(root: &Path, labels: &[&str], clips: usize) {
     for (number, label) in labels.iter().enumerate() {
         for clip in 0..clips {
-            let step = 0.15 + 0.5 * number as f32 + 0.003 * clip as f32;
-            let fade = |at: usize| (at as f32 / 2_400.0 * std::f32::consts::PI).sin();
-            let samples: Vec<f32> = (0..2_400).map(|at| 0.366 * fade(at) * (step * at as f32).sin()).collect();
-            write_wav(&root.join(label).join(format!("tone_{clip:02}.wav")), 8_000, &samples);
+            write_wav(&root.join(label).join(format!("tone_{clip:02}.wav")), 8_000, &tone(number, clip as f32));
         }
     }
 }

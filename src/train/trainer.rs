@@ -1,151 +1,31 @@
 //! The trainer: a job that lives as long as the program and runs one training at a time.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bevy::ecs::message::Message;
 use bevy::tasks::Task;
 
+pub use super::handle::{TrainerHandle, TrainingIntent, Turn};
 pub use super::spec::TrainSpec;
 
 use super::batch::low_priority_pool;
+use super::handle::{Order, Shared, Turns, first_progress};
 use super::progress::{LossCurve, LossPoint, Meter, Phase, Progress};
 use super::run::{Outcome, Places, Run};
 use super::throttle::{Pacer, Throttle};
 use crate::config::{Config, assets_dir};
 use crate::event::{Event, EventHub};
-use crate::link::{Kind, Latest, LinkReceiver, LinkRegistry, LinkSender};
+use crate::link::{Kind, Latest, LinkReceiver, LinkRegistry};
 use crate::models::ModelStore;
 use crate::task::{Job, Next, Pool, TaskRegistry};
-use crate::{Error, Result, Text};
+use crate::{Error, Result};
 
 /// How often an idle or paused trainer looks for orders.
 const IDLE: Duration = Duration::from_millis(20);
 
 /// Orders that may wait.
 const COMMANDS: usize = 64;
-
-/// Something asked of the trainer, from inside the ECS.
-#[derive(Message, Clone, Debug, PartialEq)]
-pub enum TrainingIntent {
-    /// Start a run.
-    Start(TrainSpec),
-    /// Hold the run after its current step.
-    Pause,
-    /// Go on.
-    Resume,
-    /// Write a checkpoint and end the run.
-    Stop,
-    /// Take more or less of the machine from the next step on; without a run, from the next run on.
-    Throttle(Throttle),
-}
-
-/// Steers and shows the trainer; cheap to clone, usable from any thread, never waits.
-#[derive(Clone, Debug)]
-pub struct TrainerHandle {
-    /// Link: *all*; when it is full an order is refused as busy.
-    orders: LinkSender<Order>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    places: Places,
-    /// Whether a run is ordered or under way. Whoever turns it on may order one; the job turns it off.
-    is_taken: Mutex<bool>,
-    progress: Latest<Progress>,
-    curve: LossCurve,
-    /// Link: *newest wins*; read between two steps.
-    throttle: Latest<Throttle>,
-}
-
-#[derive(Debug)]
-enum Order {
-    Start(Box<Run>),
-    Pause,
-    Resume,
-    Stop,
-}
-
-impl TrainerHandle {
-    /// Starts a run and says its name.
-    ///
-    /// Refuses at once a bad spec, a dataset that does not exist or has fewer than two labels (`Invalid`, `NotFound`),
-    /// and any run while there is one (`Busy`).
-    pub fn start(&self, spec: TrainSpec) -> Result<Text> {
-        let run = Run::new(spec, self.shared.places.clone())?;
-        let name = Text::from(run.spec().model_name.as_str());
-        let mut is_taken = self.shared.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_taken {
-            let other = self.shared.progress.load();
-            return Err(Error::busy(format!("the training run \"{}\" is under way: stop it first", other.run)));
-        }
-        let before = self.shared.progress.load();
-        self.shared.curve.clear();
-        self.shared.progress.publish(Progress {
-            phase: Phase::Preparing,
-            epochs: run.spec().epochs,
-            ..Progress::new(name.clone())
-        });
-        let ordered = self.orders.send(Order::Start(Box::new(run)));
-        ordered.map_err(|_| {
-            self.shared.progress.publish((*before).clone());
-            Error::busy("the trainer has too many orders waiting: try again")
-        })?;
-        *is_taken = true;
-        Ok(name)
-    }
-
-    /// Holds the run after its current step.
-    pub fn pause(&self) -> Result<()> {
-        self.order(Order::Pause)
-    }
-
-    /// Lets a paused run go on.
-    pub fn resume(&self) -> Result<()> {
-        self.order(Order::Resume)
-    }
-
-    /// Lets the run write a checkpoint and end.
-    pub fn stop(&self) -> Result<()> {
-        self.order(Order::Stop)
-    }
-
-    /// Lets the trainer take more or less of the machine from its next step on, and says what it may take now: a duty
-    /// below the floor is raised to it.
-    pub fn throttle(&self, throttle: Throttle) -> Result<Throttle> {
-        let throttle = throttle.checked()?;
-        self.shared.throttle.publish(throttle);
-        Ok(throttle)
-    }
-
-    /// What the trainer may take of the machine from its next step on.
-    pub fn granted(&self) -> Throttle {
-        *self.shared.throttle.load()
-    }
-
-    /// How the newest run stands.
-    pub fn progress(&self) -> Arc<Progress> {
-        self.shared.progress.load()
-    }
-
-    /// Where runs find and leave things.
-    pub fn places(&self) -> &Places {
-        &self.shared.places
-    }
-
-    /// The loss of every step of the newest run.
-    pub fn loss_curve(&self) -> &LossCurve {
-        &self.shared.curve
-    }
-
-    fn order(&self, order: Order) -> Result<()> {
-        if !*self.shared.is_taken.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Err(Error::not_found("there is no training run: start one first"));
-        }
-        self.orders.send(order).map_err(|_| Error::busy("the trainer has too many orders waiting: try again"))
-    }
-}
 
 /// Starts the trainer with the program's folders.
 pub fn spawn(
@@ -183,7 +63,8 @@ fn trainer(places: Places, threads: usize, events: EventHub, links: &LinkRegistr
     let (sender, orders) = links.bounded("trainer: commands", Kind::All, COMMANDS);
     let shared = Arc::new(Shared {
         places,
-        is_taken: Mutex::new(false),
+        turns: Mutex::new(Turns::default()),
+        waiting: AtomicUsize::new(0),
         progress: Latest::new(Progress::default()),
         curve: LossCurve::default(),
         throttle: Latest::new(Throttle::full(threads)),
@@ -226,6 +107,9 @@ impl Job for Trainer {
             self.obey(order, now);
         }
         self.follow_throttle(now);
+        if self.active.as_ref().is_some_and(|active| active.progress.waiting != self.shared.waiting.load(Relaxed)) {
+            self.publish(now);
+        }
         let Some(active) = &mut self.active else { return Next::Sleep(IDLE) };
         match active.progress.phase {
             Phase::Paused => return Next::Sleep(IDLE),
@@ -277,9 +161,7 @@ impl Trainer {
         match (order, &mut self.active) {
             (Order::Start(run), None) => {
                 let progress = (*self.shared.progress.load()).clone();
-                self.active = Some(Active { run: *run, progress, meter: Meter::default() });
-                self.pacer = Pacer::default();
-                self.publish(now);
+                self.activate(*run, progress, now);
             }
             // Cannot be: `is_taken` lets nobody order a run before the last one ended.
             (Order::Start(_), Some(_)) => {}
@@ -327,8 +209,11 @@ impl Trainer {
                 let validation_loss = progress.validation_loss;
                 self.shared.curve.push(LossPoint { step: run.step(), loss: progress.loss, validation_loss });
             }
+            // One that takes over does so when it is done, and not with each better epoch.
+            Outcome::Saved(_) if run.spec().takes_over => {}
             Outcome::Saved(model) => {
-                self.events.publish(Event::ModelSaved { model: model.card().name.as_str().into() });
+                let model = model.card().name.as_str().into();
+                self.events.publish(Event::ModelSaved { model, takes_over: false });
             }
             Outcome::Checkpoint | Outcome::Finished => meter.interrupt(),
         }
@@ -343,13 +228,30 @@ impl Trainer {
             active.progress.phase = Phase::Failed;
             active.progress.message = Some(error.message.as_str().into());
             self.events.publish(Event::Failure { owner: "train".into(), message: error.message });
+        } else if active.run.spec().takes_over && active.run.is_saved() {
+            let model = active.run.spec().model_name.as_str().into();
+            self.events.publish(Event::ModelSaved { model, takes_over: true });
         }
         // Under the lock, so that whoever sees the end can start the next run.
         let shared = self.shared.clone();
-        let mut is_taken = shared.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = shared.turns.lock().unwrap_or_else(PoisonError::into_inner);
         self.publish(now);
         self.active = None;
-        *is_taken = false;
+        match turns.waiting.pop_front() {
+            None => turns.is_taken = false,
+            Some(run) => {
+                shared.curve.clear();
+                shared.waiting.store(turns.waiting.len(), Relaxed);
+                let progress = first_progress(&run);
+                self.activate(run, progress, now);
+            }
+        }
+    }
+
+    fn activate(&mut self, run: Run, progress: Progress, now: Instant) {
+        self.active = Some(Active { run, progress, meter: Meter::default() });
+        self.pacer = Pacer::default();
+        self.publish(now);
     }
 
     /// Shows the run's state to everyone. Link: newest wins for the state, *recent* for the event.
@@ -366,6 +268,7 @@ impl Trainer {
         progress.eta_secs = meter.eta_secs(progress.steps.saturating_sub(progress.step));
         progress.longest_pause_secs = meter.longest_pause_secs();
         progress.throttle = self.throttle;
+        progress.waiting = self.shared.waiting.load(Relaxed);
         self.shared.progress.publish(progress.clone());
         self.events.publish(Event::Progress(progress.clone()));
     }

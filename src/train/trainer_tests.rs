@@ -98,7 +98,11 @@ fn every_step_is_in_the_curve_and_every_update_is_an_event() {
     let (records, missed) = bench.events.read_after(0, usize::MAX);
     let updates = records.iter().filter(|record| matches!(record.event, Event::Progress(_))).count() as u64;
     assert_eq!((updates, missed), (bench.handle.progress().updates, 0));
-    assert!(records.iter().any(|record| matches!(&record.event, Event::ModelSaved { model } if &**model == "tones")));
+    assert!(
+        records.iter().any(
+            |record| matches!(&record.event, Event::ModelSaved { model, takes_over: false } if &**model == "tones")
+        )
+    );
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn a_failed_run_says_why_and_frees_the_trainer() {
     bench.handle.start(TrainSpec { epochs: 1, ..bench.spec() }).unwrap();
     bench.tick_until(|progress| progress.phase == Phase::Failed);
     let message = bench.handle.progress().message.clone().unwrap();
-    assert!(message.contains("cannot write the checkpoint"), "{message}");
+    assert!(message.contains("cannot write the log"), "{message}");
     let failures = bench.events.read_after(0, usize::MAX).0;
     assert!(failures.iter().any(|record| matches!(&record.event, Event::Failure { owner, .. } if &**owner == "train")));
     bench.handle.start(bench.spec()).unwrap();
@@ -158,4 +162,34 @@ fn a_throttle_is_kept_for_the_next_run_and_a_run_at_the_floor_moves_on() {
     bench.handle.stop().unwrap();
     bench.tick_until(|progress| progress.phase == Phase::Done);
     assert_eq!(bench.handle.throttle(Throttle { threads: 0, duty: 1.0 }).unwrap_err().kind, ErrorKind::Invalid);
+}
+
+#[test]
+fn a_run_that_waits_says_for_whom_and_begins_by_itself() {
+    let mut bench = Bench::new();
+    let named = |name: &str| TrainSpec { epochs: 1, ..TrainSpec::new(name, "tones") };
+    bench.handle.start(TrainSpec { epochs: 40, ..named("first") }).unwrap();
+    bench.tick_until(|progress| progress.step >= 1);
+    let turn = bench.handle.start_in_turn(TrainSpec { takes_over: true, ..named("second") }).unwrap();
+    assert_eq!((&*turn.run, turn.waits_for.as_deref()), ("second", Some("first")));
+    bench.handle.start_in_turn(named("third")).unwrap();
+    bench.tick_until(|progress| progress.waiting == 2);
+    assert_eq!(&*bench.handle.progress().run, "first");
+    (0..6).for_each(|_| drop(bench.handle.start_in_turn(named("more")).unwrap()));
+    let error = bench.handle.start_in_turn(named("many")).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy);
+    assert!(error.message.contains("8 runs wait"), "{error}");
+
+    bench.handle.stop().unwrap();
+    bench.tick_until(|progress| &*progress.run == "second" && progress.step > 0);
+    assert_eq!(bench.handle.progress().waiting, 7);
+    bench.tick_until(|progress| &*progress.run == "third");
+    let records = bench.events.read_after(0, usize::MAX).0;
+    let saved = records.iter().filter_map(|record| match &record.event {
+        Event::ModelSaved { model, takes_over } => Some((model.to_string(), *takes_over)),
+        _ => None,
+    });
+    let saved: Vec<(String, bool)> = saved.collect();
+    assert_eq!(saved.last(), Some(&("second".to_owned(), true)), "{saved:?}");
+    assert!(saved.iter().all(|(model, takes_over)| (model == "second") == *takes_over), "{saved:?}");
 }

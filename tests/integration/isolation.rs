@@ -23,7 +23,7 @@ use seseragi::{
     recognise::service::ModelIntent,
     session::{SessionIntent, replay::ReplayIntent},
     stream::{Connection, LaneTranscript, Spectrogram, StreamIntent, StreamStats},
-    train::{mirror::RunProgress, trainer::TrainingIntent},
+    train::{mirror::RunProgress, teach::handle::TeachIntent, trainer::TrainingIntent},
 };
 
 /// All that a drawn frame may write: what it is drawn with, what the user did to the panels, and intents.
@@ -45,6 +45,7 @@ fn may_be_written() -> Vec<&'static str> {
         type_name::<Messages<ReplayIntent>>(),
         type_name::<Messages<WindowIntent>>(),
         type_name::<Messages<SessionIntent>>(),
+        type_name::<Messages<TeachIntent>>(),
     ]
 }
 

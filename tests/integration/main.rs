@@ -24,11 +24,13 @@ mod pulse;
 mod python;
 mod remote;
 mod replay;
+mod runs;
 mod scenarios;
 mod screen;
 mod sessions;
 mod sse;
 mod stage;
+mod teaching;
 #[cfg(unix)]
 mod whip;
 #[cfg(target_os = "linux")]

@@ -12,7 +12,10 @@ use crate::{
     status::{FrameStatus, Status, StreamStatus, TrainingStatus},
     stream::{ConnectionState, Gap, GapCause, MAX_STREAMS, StreamKey, Transition},
     task::TaskStatus,
-    train::progress::{LossPoint, Phase, Progress},
+    train::{
+        progress::{LossPoint, Phase, Progress},
+        teach::{TaughtClip, TaughtWord, handle::TeachReport},
+    },
 };
 
 /// A name as long as one may be.
@@ -36,6 +39,7 @@ pub struct FakeLane {
 pub struct Fake {
     pub lanes: Vec<FakeLane>,
     pub models: ModelOffer,
+    pub teaching: TeachReport,
     pub progress: Progress,
     pub curve: Vec<LossPoint>,
     pub monitor: MonitorMirror,
@@ -74,6 +78,7 @@ impl Fake {
         Self {
             lanes: vec![lane],
             models: ModelOffer::default(),
+            teaching: TeachReport::default(),
             progress: Progress::default(),
             curve: Vec::new(),
             monitor: MonitorMirror { is_on: false, volume_db: -6.0 },
@@ -126,6 +131,16 @@ impl Fake {
         fake.curve = (1..=900)
             .map(|step| LossPoint { step, loss: loss(step).max(0.05), validation_loss: validation(step) })
             .collect();
+        let clip = |at: usize| TaughtClip {
+            name: format!("{at:03}.wav"),
+            secs: 0.6,
+            peaks: (0..48).map(|x| ((x * at) as f32 * 0.1).sin().abs()).collect(),
+        };
+        fake.teaching = TeachReport {
+            words: vec![TaughtWord { word: "jarvis".into(), clips: (1..=5).map(clip).collect() }],
+            message: Some("5 clips of \"jarvis\" were taken from main".into()),
+            is_refused: false,
+        };
         fake.status = busy_status(&fake);
         fake.invitation = Some("https://192.168.100.200:8751/#token=0123456789abcdef0123456789abcdef");
         fake
@@ -165,6 +180,7 @@ impl Fake {
         with(&Scene {
             lanes: &lanes,
             models: &self.models,
+            teaching: &self.teaching,
             progress: &self.progress,
             curve: &self.curve,
             monitor: Some(&self.monitor),
@@ -238,6 +254,7 @@ fn busy_status(fake: &Fake) -> Status {
             updates: progress.updates,
             longest_pause_secs: progress.longest_pause_secs,
             throttle: progress.throttle,
+            waiting: progress.waiting,
         }),
         frames: FrameStatus { drawn: 2_160_000, fps: 59.9, p99_millis: 17.2, uploaded_bytes: 6_150 },
         tasks: vec![task("main: pump", 0, 1.2), task("recognise", 1, 3.4), task("train", 0, 0.4)],

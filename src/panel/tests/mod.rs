@@ -18,7 +18,11 @@ use crate::{
     draw::theme,
     recognise::service::ModelIntent,
     stream::{ConnectionState, StreamCommand},
-    train::{progress::Phase, trainer::TrainingIntent},
+    train::{
+        progress::Phase,
+        teach::{Lesson, handle::TeachIntent},
+        trainer::TrainingIntent,
+    },
 };
 
 /// A text on the screen.
@@ -318,6 +322,27 @@ fn the_host_names_mutes_moves_and_removes_a_lane() {
     stage.frame(Vec::new());
     named.append(&mut stage.asked);
     assert_eq!(named, of_second(StreamCommand::SetName("Aki san".into())));
+}
+
+#[test]
+fn a_word_is_named_its_clips_are_taken_seen_and_taught() {
+    let mut stage = Stage::english(Fake::busy());
+    let teach = |intent| vec![Intent::Teach(intent)];
+    assert_eq!(stage.click("Teach a word"), teach(TeachIntent::List));
+    (0..30).for_each(|_| drop(stage.frame(Vec::new())));
+    assert_eq!(stage.click("Teach"), [], "nothing to teach yet");
+    stage.click("the new word");
+    stage.write("jarvis");
+    stage.press(Key::Enter);
+    let take = TeachIntent::Take { stream: "main".parse().unwrap(), word: "jarvis".into(), secs: 15 };
+    assert_eq!(stage.click("Take the last 15 s"), teach(take));
+    let seen = stage.frame(Vec::new());
+    assert_eq!(seen.iter().filter(|seen| seen.text == "0.60 s").count(), 5, "{seen:#?}");
+    assert_eq!(stage.click("Teach"), teach(TeachIntent::Teach(Lesson::new("jarvis", "digits"))));
+    let remove = TeachIntent::Remove { word: "jarvis".into(), clip: "001.wav".into() };
+    assert_eq!(stage.click("×"), teach(remove));
+    stage.press(Key::Escape);
+    assert!(!stage.state.shows_teaching);
 }
 
 #[test]

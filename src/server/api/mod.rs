@@ -7,6 +7,7 @@ mod object;
 mod record;
 mod status;
 mod streams;
+mod teach;
 mod train;
 
 pub(super) use inference::{INFERENCE, MAX_FILE};
@@ -62,6 +63,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(status::routes())
         .merge(health::routes())
         .merge(train::routes())
+        .merge(teach::routes())
         .merge(streams::routes())
         .merge(models::routes())
         .merge(inference::routes())

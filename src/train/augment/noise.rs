@@ -21,6 +21,16 @@ impl Noise {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::White, Self::Pink, Self::Brown, Self::Hum];
 
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::White => "white",
+            Self::Pink => "pink",
+            Self::Brown => "brown",
+            Self::Hum => "hum",
+        }
+    }
+
     /// `len` samples with a mean square of one.
     pub fn samples(self, len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
         let mut out: Vec<f32> = match self {
@@ -89,15 +99,57 @@ fn hum(len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
     out
 }
 
-/// A sound that is no word, with a peak of about one: a beep or sweep, a knock, a bell, a bird, a splash of water.
+/// A sound that is no word, with a peak of about one: a beep, tone or sweep, a knock, a bell, a bird, a splash of water.
 pub fn event(sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
-    match rng.below(5) {
+    match rng.below(6) {
         0 => sweep(rng.between(0.03, 0.6), sample_rate_hz, rng),
-        1 => knock(rng.between(0.03, 0.3), sample_rate_hz, rng),
-        2 => bell(rng.between(0.3, 2.0), sample_rate_hz, rng),
-        3 => bird(sample_rate_hz, rng),
+        // As even as a test tone, and as long.
+        1 => tone(90.0 * 42f32.powf(rng.unit()), rng.between(0.1, 3.0), sample_rate_hz),
+        2 => knock(rng.between(0.03, 0.3), sample_rate_hz, rng),
+        3 => bell(rng.between(0.3, 2.0), sample_rate_hz, rng),
+        4 => bird(sample_rate_hz, rng),
         _ => splash(rng.between(0.1, 0.8), sample_rate_hz, rng),
     }
+}
+
+/// `len` samples of silence with clicks in it, 0.1 to 1 s apart: single samples, and bursts that decay within 20 ms.
+pub fn clicks(len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let mut out = vec![0.0; len];
+    let mut place = 0;
+    loop {
+        place += (rng.between(0.1, 1.0) * sample_rate_hz) as usize + 1;
+        if place >= len {
+            return out;
+        }
+        let gain = 10f32.powf(rng.between(-30.0, -3.0) / 20.0);
+        let click = if rng.chance(0.5) { vec![1.0] } else { knock(rng.between(0.002, 0.02), sample_rate_hz, rng) };
+        out[place..].iter_mut().zip(&click).for_each(|(slot, sample)| *slot += gain * sample);
+    }
+}
+
+/// `len` samples of pure tones, each of one frequency and 0.1 to 3 s long, with pauses between them.
+pub fn tones(len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
+    let mut out = Vec::with_capacity(len + 4 * sample_rate_hz as usize);
+    while out.len() < len {
+        out.resize(out.len() + (rng.between(0.1, 1.0) * sample_rate_hz) as usize + 1, 0.0);
+        let gain = 10f32.powf(rng.between(-40.0, -6.0) / 20.0);
+        let hz = 100.0 * 38f32.powf(rng.unit());
+        out.extend(tone(hz, rng.between(0.1, 3.0), sample_rate_hz).iter().map(|sample| gain * sample));
+    }
+    out.truncate(len);
+    out
+}
+
+/// A sine with flanks of 10 ms.
+fn tone(hz: f32, secs: f32, sample_rate_hz: f32) -> Vec<f32> {
+    let len = (secs * sample_rate_hz) as usize;
+    let flank = 0.01 * sample_rate_hz;
+    (0..len)
+        .map(|at| {
+            let edge = (at.min(len - at) as f32 / flank).min(1.0);
+            edge * (2.0 * PI * (f64::from(hz) * at as f64 / f64::from(sample_rate_hz)).fract() as f32).sin()
+        })
+        .collect()
 }
 
 fn sweep(secs: f32, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
@@ -188,7 +240,7 @@ mod tests {
         let mut rng = Rng::new(4);
         for _ in 0..100 {
             let event = event(8_000.0, &mut rng);
-            assert!((200..=16_000).contains(&event.len()));
+            assert!((200..=24_000).contains(&event.len()));
             assert!(event.iter().all(|sample| sample.is_finite() && sample.abs() < 4.0));
         }
     }

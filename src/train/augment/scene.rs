@@ -1,22 +1,34 @@
 //! One training item: words in a row on one channel, as a stream would bring them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::effects::{colour, played_faster, room, telephone, with_tempo};
 use super::noise::{Noise, event, to_unit_power};
-use crate::train::dataset::{Dataset, Split};
+use crate::train::dataset::{Clip, Dataset, Split};
 use crate::train::rng::Rng;
+
+/// Of a word's energy so much must have been heard before it may be named: what is left is its last sound.
+const HEARD_SHARE: f32 = 0.85;
+
+/// A word may be named so long after its clip is over.
+const LATEST_SECS: f32 = 0.1;
 
 /// Kept free at a scene's end, since a network that hears no future names a word shortly after it.
 const TAIL_SECS: f32 = 0.3;
+
+/// A label that is new is said so many times as often as one that is known.
+const NEW_SHARES: usize = 3;
 
 /// Sound and what is said in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     /// Mono samples on the 16-bit grid, like those of every stream.
     pub samples: Vec<f32>,
-    /// The classes of the words in order (label index plus one; zero is the blank).
+    /// The classes of what is said in order: words, or the characters of texts.
     pub transcript: Vec<usize>,
+    /// From which sample to which one each word may be named.
+    pub spans: Vec<Range<usize>>,
 }
 
 /// Composes scenes from the train split of a dataset.
@@ -34,6 +46,8 @@ impl Composer {
         for (index, clip) in dataset.clips.iter().enumerate().filter(|(_, clip)| clip.split == Split::Train) {
             by_label[clip.label].push(index);
         }
+        let said_more: Vec<Vec<usize>> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
+        by_label.extend((1..NEW_SHARES).flat_map(|_| said_more.iter().cloned()));
         by_label.retain(|clips| !clips.is_empty());
         let scene_len = (scene_secs * dataset.sample_rate_hz as f32) as usize;
         Self { dataset, by_label, scene_len }
@@ -47,7 +61,8 @@ impl Composer {
     /// One scene; the same `rng` gives the same scene.
     pub fn compose(&self, rng: &mut Rng) -> Scene {
         let rate = self.dataset.sample_rate_hz as f32;
-        let (mut samples, transcript) = if rng.chance(0.08) { self.wordless(rng) } else { self.words(rng) };
+        let (mut samples, transcript, spans) =
+            if rng.chance(0.1) { (self.wordless(rng), Vec::new(), Vec::new()) } else { self.words(rng) };
         if rng.chance(0.25) {
             samples = room(&samples, rate, rng);
         }
@@ -58,7 +73,7 @@ impl Composer {
             telephone(&mut samples, rate);
         }
         // The level of speech, or of what a wordless scene has instead.
-        let level_db = rng.between(-42.0, -12.0);
+        let level_db = rng.between(-46.0, -12.0);
         let power = active_power(&samples);
         if power > 0.0 {
             let gain = 10f32.powf(level_db / 20.0) / power.sqrt();
@@ -67,54 +82,98 @@ impl Composer {
         self.add_events(&mut samples, level_db, transcript.is_empty(), rng);
         self.add_noise(&mut samples, level_db, transcript.is_empty(), rng);
         to_16_bit_grid(&mut samples);
-        Scene { samples, transcript }
+        Scene { samples, transcript, spans }
     }
 
-    /// Words with gaps between them.
-    fn words(&self, rng: &mut Rng) -> (Vec<f32>, Vec<usize>) {
+    /// Words with gaps between them, their classes and when they may be named.
+    fn words(&self, rng: &mut Rng) -> (Vec<f32>, Vec<usize>, Vec<Range<usize>>) {
         let rate = self.dataset.sample_rate_hz as f32;
         let usable = self.scene_len.saturating_sub((TAIL_SECS * rate) as usize);
         let mut samples = vec![0.0; self.scene_len];
-        let mut transcript = Vec::new();
+        let (mut transcript, mut spans) = (Vec::new(), Vec::new());
         let is_dense = rng.chance(0.3);
         let mut place = (rng.between(0.0, 1.0) * rng.unit() * rate) as usize;
         while !self.by_label.is_empty() {
-            let background = &self.dataset.background;
-            let (voice, class) = if !background.is_empty() && rng.chance(0.12) {
-                (self.stretch_of_background(rng), None)
-            } else {
-                let clips = &self.by_label[rng.below(self.by_label.len())];
-                let clip = &self.dataset.clips[clips[rng.below(clips.len())]];
-                // Now and then backwards: a voice, and no word.
-                if rng.chance(0.04) {
-                    let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
-                    (self.voice(&backwards, rng), None)
-                } else {
-                    (self.voice(&clip.samples, rng), Some(clip.label + 1))
-                }
-            };
+            let (voice, label) = self.next_voice(rng);
             if place + voice.len() > usable {
                 break;
             }
             // Words are about as loud as each other, other sounds as they may be.
-            let quietest_db = if class.is_some() { -5.0 } else { -30.0 };
+            let quietest_db = if label.is_some() { -9.0 } else { -30.0 };
             let gain = 10f32.powf(rng.between(quietest_db, 5.0) / 20.0);
             samples[place..].iter_mut().zip(&voice).for_each(|(slot, sample)| *slot += gain * sample);
-            transcript.extend(class);
+            if let Some(label) = label {
+                let latest = place + voice.len() + (LATEST_SECS * rate) as usize;
+                if let Some(space) = self.dataset.between().filter(|_| !transcript.is_empty()) {
+                    transcript.push(space);
+                    spans.push(place..latest);
+                }
+                // Where the letters of a text lie within its clip, nobody knows.
+                let is_word = self.dataset.spelling.is_none();
+                let heard = if is_word { heard_by(&voice, HEARD_SHARE, self.dataset.sample_rate_hz) } else { 0 };
+                let classes = self.dataset.classes(label);
+                spans.extend(classes.iter().map(|_| place + heard..latest));
+                transcript.extend(classes);
+            }
             let gap_secs = if is_dense || rng.chance(0.4) { rng.between(0.02, 0.25) } else { rng.between(0.2, 1.3) };
             place += voice.len() + (gap_secs * rate) as usize;
         }
-        (samples, transcript)
+        (samples, transcript, spans)
+    }
+
+    /// What comes next in a scene, and its label: most often a word or text, now and then a voice that says none.
+    fn next_voice(&self, rng: &mut Rng) -> (Vec<f32>, Option<usize>) {
+        let kind = rng.unit();
+        let (background, backwards, scrambled) = (0.12, 0.12, 0.06);
+        if kind < background && !self.dataset.background.is_empty() {
+            return (self.stretch_of_background(rng), None);
+        }
+        if kind > 1.0 - scrambled {
+            return (self.voice(&self.scrambled(rng), rng), None);
+        }
+        let clip = self.any_clip(rng);
+        if kind > 1.0 - scrambled - backwards {
+            let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
+            return (self.voice(&backwards, rng), None);
+        }
+        (self.voice(&clip.samples, rng), Some(clip.label))
+    }
+
+    /// A clip of any label, each label as likely as the others.
+    fn any_clip(&self, rng: &mut Rng) -> &Clip {
+        let clips = &self.by_label[rng.below(self.by_label.len())];
+        &self.dataset.clips[clips[rng.below(clips.len())]]
+    }
+
+    /// Two to six pieces of words, each of another clip: the sounds of speech, and no word.
+    fn scrambled(&self, rng: &mut Rng) -> Vec<i16> {
+        let rate = self.dataset.sample_rate_hz as f32;
+        let mut samples: Vec<i16> = Vec::new();
+        for _ in 0..rng.below(5) + 2 {
+            let clip = &self.any_clip(rng).samples;
+            let len = ((rng.between(0.05, 0.16) * rate) as usize).min(2 * clip.len() / 5);
+            let start = rng.below(clip.len() - len + 1);
+            let flank = len.min((0.005 * rate) as usize).max(1);
+            samples.extend(clip[start..start + len].iter().enumerate().map(|(at, &sample)| {
+                let edge = (at.min(len - 1 - at) as f32 / flank as f32).min(1.0);
+                (edge * f32::from(sample)) as i16
+            }));
+        }
+        samples
     }
 
     /// A clip as another speaker might have said it, at unit power.
     fn voice(&self, samples: &[i16], rng: &mut Rng) -> Vec<f32> {
         let mut voice: Vec<f32> = samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
         if rng.chance(0.8) {
-            voice = played_faster(&voice, rng.between(-0.18, 0.18).exp());
+            let pitch = 0.2;
+            voice = played_faster(&voice, rng.between(-pitch, pitch).exp());
         }
         if rng.chance(0.3) {
             voice = with_tempo(&voice, rng.between(-0.2, 0.2).exp(), self.dataset.sample_rate_hz);
+        }
+        if rng.chance(0.3) {
+            colour(&mut voice, self.dataset.sample_rate_hz as f32, rng);
         }
         to_unit_power(&mut voice);
         voice
@@ -129,9 +188,9 @@ impl Composer {
     }
 
     /// No word: background sound, or nothing but what is added later.
-    fn wordless(&self, rng: &mut Rng) -> (Vec<f32>, Vec<usize>) {
+    fn wordless(&self, rng: &mut Rng) -> Vec<f32> {
         let has_background = !self.dataset.background.is_empty() && rng.chance(0.5);
-        (if has_background { self.background(rng) } else { vec![0.0; self.scene_len] }, Vec::new())
+        if has_background { self.background(rng) } else { vec![0.0; self.scene_len] }
     }
 
     /// Sound without a label for a whole scene, one stretch after another.
@@ -165,7 +224,7 @@ impl Composer {
             draw if draw < 0.15 => return,
             draw if draw < 0.3 => rng.between(-90.0, -65.0),
             _ if is_wordless => rng.between(-70.0, -15.0),
-            _ => level_db - rng.between(5.0, 40.0),
+            _ => level_db - rng.between(0.0, 35.0),
         };
         let mut noise = if !self.dataset.background.is_empty() && rng.chance(0.25) {
             self.background(rng)
@@ -177,6 +236,27 @@ impl Composer {
         let gain = 10f32.powf(noise_db / 20.0);
         samples.iter_mut().zip(&noise).for_each(|(slot, sample)| *slot += gain * sample);
     }
+}
+
+/// The sample by which `share` of a word's energy has been heard; what is about as quiet as its quietest tenth is taken
+/// for the room's.
+fn heard_by(voice: &[f32], share: f32, sample_rate_hz: u32) -> usize {
+    let len = (sample_rate_hz as usize / 50).max(1);
+    let powers: Vec<f32> = voice
+        .chunks(len)
+        .map(|part| part.iter().map(|sample| sample * sample).sum::<f32>() / part.len() as f32)
+        .collect();
+    let mut sorted = powers.clone();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let floor = 2.0 * sorted.get(sorted.len() / 10).copied().unwrap_or(0.0);
+    let energies: Vec<f32> = powers.iter().map(|power| (power - floor).max(0.0)).collect();
+    let wanted = share * energies.iter().sum::<f32>();
+    let mut heard = 0.0;
+    let is_reached = |energy: &f32| {
+        heard += energy;
+        heard >= wanted
+    };
+    energies.iter().position(is_reached).map_or(0, |part| ((part + 1) * len).min(voice.len()))
 }
 
 /// The mean square of the samples that are not zero: the power of speech without its pauses.
@@ -240,12 +320,39 @@ mod tests {
     }
 
     #[test]
+    fn a_word_may_be_named_from_its_last_sound_until_shortly_after_it() {
+        let mut voice = vec![0.01; 16_000];
+        voice[4_000..8_000].fill(1.0);
+        assert_eq!(heard_by(&voice, 0.85, 8_000), 7_520, "the noise of the room before and after it does not count");
+        assert_eq!((heard_by(&[], 0.9, 8_000), heard_by(&[0.0; 100], 0.9, 8_000)), (0, 100));
+        let composer = Composer::new(dataset(false), 6.0);
+        for item in 0..60 {
+            let scene = composer.compose(&mut Rng::at(1, 0, item));
+            assert_eq!(scene.spans.len(), scene.transcript.len());
+            assert!(scene.spans.windows(2).all(|pair| pair[0].start < pair[1].start), "{:?}", scene.spans);
+            assert!(scene.spans.iter().all(|span| span.end <= 48_000 && span.len() >= 800), "{:?}", scene.spans);
+        }
+    }
+
+    #[test]
     fn only_train_clips_are_heard() {
         let composer = Composer::new(dataset(false), 6.0);
         for item in 0..60 {
             let scene = composer.compose(&mut Rng::at(1, 0, item));
             assert!(scene.transcript.iter().all(|class| [1, 2].contains(class)), "{:?}", scene.transcript);
         }
+    }
+
+    #[test]
+    fn a_new_label_is_said_more_often() {
+        let share = |new_labels: Vec<usize>| {
+            let composer = Composer::new(Arc::new(Dataset { new_labels, ..(*dataset(false)).clone() }), 6.0);
+            let said: Vec<usize> =
+                (0..80).flat_map(|item| composer.compose(&mut Rng::at(3, 0, item)).transcript).collect();
+            said.iter().filter(|&&class| class == 2).count() as f32 / said.len() as f32
+        };
+        let (usual, new) = (share(Vec::new()), share(vec![1]));
+        assert!((usual - 0.5).abs() < 0.1 && (new - 0.75).abs() < 0.1, "{usual} and {new}");
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn every_malformed_dataset_has_its_message() {
     /// Sound files, tables with their texts, and a part of the message.
     type Case = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
     const CSV: &str = "filename,fold,target,category\n";
-    let cases: [Case; 14] = [
+    let cases: [Case; 24] = [
         (&[], &[], "is empty: make one folder for each label"),
         (&["a.wav"], &[], "is empty: make one folder for each label"),
         (&["only/a.wav"], &[], "has one label only (only)"),
@@ -94,11 +94,32 @@ fn every_malformed_dataset_has_its_message() {
         (&["wav/a.wav"], &[("transcript_utf8.txt", "a text without a colon\n")], "no colon; a line is id:text"),
         (&["clips/a.wav"], &[("validated.tsv", "client_id\tpath\nx\ta.wav\n")], "has no column sentence"),
         (&["talk.wav"], &[("talk.txt", "0,5\tyes\n")], "start, end and label with tabs"),
+        (&["talk.wav"], &[("talk.txt", "0.1\tsoon\tyes\n")], "\"soon\" is no time"),
+        (&["talk.wav"], &[("talk.txt", "0.3\t0.1\tyes\n")], "from 0.3 s to 0.1 s is no part of a recording"),
+        (&["talk.wav"], &[("talk.txt", "7\t8\tyes\n8\t9\tno\n")], "lies behind the end at 0.500 s"),
+        (&["audio/a.wav"], &[("esc50.csv", "filename,fold,category\na.wav,1, \n")], "category is empty"),
+        (
+            &["audio/a.wav"],
+            &[("esc50.csv", "filename,fold,category\nb.wav,1,dog\n")],
+            "missing: line 2 of esc50.csv names it",
+        ),
+        (&["wavs/a.wav"], &[("metadata.csv", "a|text|more|still more\n")], "4 columns"),
+        (&["wavs/a.wav"], &[("metadata.csv", "a|…\n")], "the text \"…\" has no letter"),
+        (&["wavs/a.wav"], &[("metadata.csv", "../a|text\n")], "is no file name inside the dataset"),
+        (&["wav/a.wav"], &[("transcript_utf8.txt", "a: \n")], "the text is empty"),
+        (
+            &["clips/a.wav"],
+            &[("train.tsv", "client_id\tpath\tsentence\nx\tgone.mp3\thello\n")],
+            "missing: line 2 of train.tsv names it",
+        ),
     ];
     for (names, tables, expected) in cases {
         let message = message(&dataset(names, tables));
         assert!(message.contains(expected), "expected \"{expected}\" in \"{message}\"");
     }
+    let one_letter = dataset(&["wavs/a.wav"], &[("metadata.csv", "a|Aaa!\n")]);
+    let error = Listing::scan(&[one_letter.path().to_path_buf()]).unwrap_err();
+    assert!(error.message.contains("fewer than two different letters"), "{error}");
     let latin = dataset(&["wavs/a.wav"], &[]);
     write(latin.path(), "metadata.csv", b"a|caf\xe9\n");
     assert!(message(&latin).contains("is not UTF-8 text: save it as UTF-8"));
@@ -131,8 +152,11 @@ fn texts_are_told_by_their_characters_and_not_learnt_as_labels() {
     let report_of_jsut = report(&jsut);
     assert_eq!((report_of_jsut.form, report_of_jsut.items, report_of_jsut.characters[&'水']), (Form::Jsut, 2, 2));
     assert_eq!(report_of_jsut.skipped[0].reason, "line 3: the text is empty");
-    let error = Listing::scan(&[jsut.path().to_path_buf()]).unwrap_err();
-    assert!(error.message.contains("has texts, and only labels can be learnt"), "{error}");
+    let listing = Listing::scan(&[jsut.path().to_path_buf()]).unwrap();
+    assert_eq!((listing.labels.len(), listing.tokens()), (2, &[" ", "を", "刻", "時", "水"].map(String::from)[..]));
+    let words = dataset(&["yes/a_07.wav", "no/b_08.wav"], &[]);
+    let error = Listing::scan(&[jsut.path().to_path_buf(), words.path().to_path_buf()]).unwrap_err();
+    assert!(error.message.contains("has texts beside labels"), "{error}");
 
     let lj = dataset(&["wavs/L1.wav"], &[("metadata.csv", "L1|Dr. \"No\"|doctor no\n")]);
     assert_eq!(report(&lj).characters.keys().collect::<String>(), " cdnort");

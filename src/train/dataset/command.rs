@@ -1,11 +1,12 @@
 //! The command `seseragi dataset check`.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 
-use super::{check, find};
+use super::{Joining, check, find, join};
 use crate::models::ModelStore;
 use crate::train::batch::low_priority_pool;
 use crate::train::trainer::places;
@@ -16,6 +17,8 @@ use crate::{Error, Result};
 pub enum DatasetCommand {
     /// Read a dataset whole and tell what it holds and what is wrong with it
     Check(CheckArgs),
+    /// Join clips with labels to streams with transcripts, to learn texts from
+    Join(JoinArgs),
 }
 
 /// What `seseragi dataset check` takes.
@@ -33,9 +36,42 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// What `seseragi dataset join` takes.
+#[derive(Args, Clone, Debug)]
+pub struct JoinArgs {
+    /// A known name or a folder of clips with labels; its test clips are left alone
+    #[arg(value_name = "PATH")]
+    pub dataset: String,
+    /// The folder to make, in the form of LJSpeech
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Streams to make
+    #[arg(long, default_value_t = 2_000)]
+    pub streams: usize,
+    /// Length of the longest streams, seconds
+    #[arg(long, default_value_t = 5.0)]
+    pub secs: f32,
+    /// Decides words and gaps
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
 /// Does what `command` says and prints it on standard output.
 pub fn run(command: &DatasetCommand, models: ModelStore) -> Result<()> {
-    let DatasetCommand::Check(args) = command;
+    match command {
+        DatasetCommand::Check(args) => run_check(args, models),
+        DatasetCommand::Join(args) => {
+            let root = find(&args.dataset, &places(models)?.datasets)?;
+            let joining = Joining { streams: args.streams, secs: args.secs, seed: args.seed };
+            let words = join(&root, &args.out, joining)?;
+            // A reader that went away is no error of ours.
+            writeln!(std::io::stdout(), "{words} words in {} streams in {}", args.streams, args.out.display()).ok();
+            Ok(())
+        }
+    }
+}
+
+fn run_check(args: &CheckArgs, models: ModelStore) -> Result<()> {
     let root = find(&args.dataset, &places(models)?.datasets)?;
     let is_quiet = args.json || !std::io::stderr().is_terminal();
     let bar = if is_quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };

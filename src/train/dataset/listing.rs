@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::survey::{ADVICE, folder_name, sub_folders};
-use super::{Form, Said, Skipped, Split, Survey};
+use super::survey::{ADVICE, folder_name, sub_folders, wordless};
+use super::{Form, Item, Said, Skipped, Spelling, Split, Survey, spelt};
 use crate::{Error, Result};
 
 /// A sound file of a dataset, or a part of one.
@@ -25,8 +25,10 @@ pub struct ListedFile {
 pub struct Listing {
     /// The folder's name; several are joined with `+`.
     pub name: String,
-    /// Label names of all datasets, sorted.
+    /// Label names of all datasets, or their texts, sorted.
     pub labels: Vec<String>,
+    /// How texts are made of characters, where the sets have transcripts.
+    pub spelling: Option<Spelling>,
     /// All sound files, sorted by label and path.
     pub files: Vec<ListedFile>,
     /// What the sets name and cannot be used.
@@ -66,24 +68,29 @@ pub fn known_names(known_folders: &[PathBuf]) -> Vec<String> {
 impl Listing {
     /// Lists the datasets at `roots`; labels of the same name are one label.
     ///
-    /// Refuses folders without labels or sound files and sets of one label only, since nothing can be learnt from them.
+    /// Refuses folders without labels or sound files and sets of one label only, since nothing can be learnt from them,
+    /// and labels beside texts.
     pub fn scan(roots: &[PathBuf]) -> Result<Self> {
         let surveys = roots.iter().map(|root| Survey::of(root)).collect::<Result<Vec<_>>>()?;
         let name = joined_name(roots);
         let items = || surveys.iter().flat_map(|survey| &survey.items);
-        if items().any(|item| matches!(item.said, Said::Text(_))) {
+        let has_texts = items().any(|item| matches!(item.said, Said::Text(_)));
+        if has_texts && items().any(|item| matches!(item.said, Said::Label(_))) {
             return Err(Error::invalid(format!(
-                "the dataset {name} has texts, and only labels can be learnt: give one with a label for each clip"
+                "the dataset {name} has texts beside labels, which cannot be learnt together: train two models"
             )));
         }
-        let labels: BTreeSet<&String> = items().filter_map(|item| label_of(&item.said)).collect();
-        let labels: Vec<String> = labels.into_iter().cloned().collect();
-        refuse_few(&name, &labels)?;
+        let labels: BTreeSet<String> = items().filter_map(|item| label_of(&item.said)).collect();
+        let labels: Vec<String> = labels.into_iter().collect();
+        let spelling = has_texts.then(|| Spelling::of(&labels)).transpose()?;
+        if !has_texts {
+            refuse_few(&name, &labels)?;
+        }
         let mut files: Vec<ListedFile> = items()
             .map(|item| ListedFile {
                 path: item.path.clone(),
                 span_secs: item.span_secs,
-                label: label_of(&item.said).and_then(|label| labels.binary_search(label).ok()),
+                label: label_of(&item.said).and_then(|label| labels.binary_search(&label).ok()),
                 split: item.split,
             })
             .collect();
@@ -95,21 +102,66 @@ impl Listing {
             )));
         }
         let skipped = surveys.into_iter().flat_map(|survey| survey.skipped).collect();
-        Ok(Self { name, labels, files, skipped })
+        Ok(Self { name, labels, spelling, files, skipped })
     }
 
-    /// Keeps at most `clips` of the clips to learn from, of each label as many as of the others, the first ones.
+    /// What a network learns to write: the labels or, where there are transcripts, their characters.
+    pub fn tokens(&self) -> &[String] {
+        self.spelling.as_ref().map_or(&self.labels, |spelling| &spelling.tokens)
+    }
+
+    /// Keeps the labels `words` only, with the background.
+    ///
+    /// Refuses a word that the datasets do not have, and sets with transcripts.
+    pub fn keep(&mut self, words: &[String]) -> Result<()> {
+        if self.spelling.is_some() {
+            return Err(Error::invalid(format!("the dataset {} has texts: words cannot be chosen from it", self.name)));
+        }
+        if let Some(unknown) = words.iter().find(|word| !self.labels.contains(word)) {
+            let labels = self.labels.join(", ");
+            return Err(Error::not_found(format!("the dataset {} has no \"{unknown}\"; it has: {labels}", self.name)));
+        }
+        let kept: Vec<String> = self.labels.iter().filter(|label| words.contains(label)).cloned().collect();
+        let places: Vec<Option<usize>> = self.labels.iter().map(|label| kept.binary_search(label).ok()).collect();
+        self.files.retain_mut(|file| match file.label {
+            None => true,
+            Some(label) => {
+                file.label = places[label];
+                file.label.is_some()
+            }
+        });
+        self.labels = kept;
+        refuse_few(&self.name, &self.labels)
+    }
+
+    /// Adds the sound at `root` as background: in none of it is a word said. What the set there keeps for its test is
+    /// left out, so that false alarms can be counted on it.
+    pub fn add_background(&mut self, root: &Path) -> Result<()> {
+        let heard = wordless(root)?.into_iter().filter(|item| item.split != Split::Test);
+        self.files.extend(heard.map(|Item { path, span_secs, split, .. }| ListedFile {
+            path,
+            span_secs,
+            label: None,
+            split,
+        }));
+        Ok(())
+    }
+
+    /// Keeps at most `clips` of the clips to learn from, of each label as many as of the others, chosen by a hash of their
+    /// names, so that all speakers have their share.
     pub fn limit(&mut self, clips: usize) {
-        let mut ranks = vec![0_usize; self.labels.len()];
         let mut learnt: Vec<_> = Vec::new();
         for (i, file) in self.files.iter().enumerate() {
             if let Some(label) = file.label.filter(|_| file.split == Split::Train) {
-                ranks[label] += 1;
-                learnt.push((ranks[label], label, i));
+                let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+                learnt.push((label, *blake3::hash(name.as_bytes()).as_bytes(), i));
             }
         }
         learnt.sort_unstable();
-        let dropped: BTreeSet<_> = learnt.into_iter().skip(clips).map(|(_, _, i)| i).collect();
+        let ranked = learnt.chunk_by(|a, b| a.0 == b.0).flat_map(|of_label| of_label.iter().enumerate());
+        let mut ranked: Vec<_> = ranked.map(|(rank, &(label, _, i))| (rank, label, i)).collect();
+        ranked.sort_unstable();
+        let dropped: BTreeSet<_> = ranked.into_iter().skip(clips).map(|(_, _, i)| i).collect();
         let mut i = 0..;
         self.files.retain(|_| i.next().is_some_and(|i| !dropped.contains(&i)));
     }
@@ -128,10 +180,12 @@ impl Listing {
     }
 }
 
-fn label_of(said: &Said) -> Option<&String> {
+/// The label of what is said, or its text as it is spelt.
+fn label_of(said: &Said) -> Option<String> {
     match said {
-        Said::Label(label) => Some(label),
-        Said::Text(_) | Said::Nothing => None,
+        Said::Label(label) => Some(label.clone()),
+        Said::Text(text) => Some(spelt(text)),
+        Said::Nothing => None,
     }
 }
 
@@ -155,7 +209,7 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
 
-    fn folder_with(files: &[&str]) -> tempfile::TempDir {
+    fn folder_with(files: &[impl AsRef<Path>]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for file in files {
             let path = folder.path().join(file);
@@ -165,7 +219,7 @@ mod tests {
         folder
     }
 
-    fn scan(files: &[&str]) -> Result<Listing> {
+    fn scan(files: &[impl AsRef<Path>]) -> Result<Listing> {
         let folder = folder_with(files);
         Listing::scan(&[folder.path().to_path_buf()])
     }
@@ -203,6 +257,20 @@ mod tests {
         let listing = scan(&["yes/a_07.wav", "no/b_08.wav", "_background_noise_/rain.wav"]).unwrap();
         assert_eq!(listing.labels, ["no", "yes"]);
         assert_eq!(listing.files.iter().filter(|file| file.label.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn another_sets_clips_are_background_without_its_test_split() {
+        let mut listing = scan(&["yes/a_07.wav", "no/b_08.wav"]).unwrap();
+        let other = folder_with(&["cat/x_02.wav", "cat/x_07.wav", "dog/x_08.wav", "dog/x_03.wav"]);
+        listing.add_background(other.path()).unwrap();
+        let added: Vec<_> = listing.files[2..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
+        assert_eq!(added, [Some("x_07.wav"), Some("x_08.wav")]);
+        assert_eq!((listing.labels.len(), listing.files[2].label), (2, None));
+        let loose = folder_with(&(0..100).map(|at| format!("{at}.wav")).collect::<Vec<_>>());
+        listing.add_background(loose.path()).unwrap();
+        assert!((60..=95).contains(&(listing.files.len() - 4)), "{} files", listing.files.len());
+        assert!(listing.add_background(folder_with(&[] as &[&str]).path()).unwrap_err().message.contains("is empty"));
     }
 
     #[test]

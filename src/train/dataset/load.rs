@@ -10,6 +10,9 @@ use crate::{Error, Result};
 /// Longer clips are cut to this length around their loudest part, so that every clip fits into a training scene.
 const LONGEST_CLIP_SECS: f32 = 5.0;
 
+/// Longer recordings with a transcript are left out.
+pub const LONGEST_TEXT_SECS: f32 = 12.0;
+
 /// Shorter files are taken for empty.
 const SHORTEST_CLIP_SECS: f32 = 0.02;
 
@@ -28,8 +31,8 @@ pub struct Loader {
 impl Loader {
     /// A loader of all files in `listing`, at `sample_rate_hz`.
     pub fn new(listing: Listing, sample_rate_hz: u32) -> Self {
-        let Listing { name, labels, files, skipped } = listing;
-        let dataset = Dataset { name, labels, sample_rate_hz, skipped, ..Dataset::default() };
+        let Listing { name, labels, spelling, files, skipped } = listing;
+        let dataset = Dataset { name, labels, spelling, sample_rate_hz, skipped, ..Dataset::default() };
         Self { total: files.len(), files: files.into_iter(), dataset, open: None }
     }
 
@@ -50,6 +53,7 @@ impl Loader {
         match self.load_clip(&file) {
             Ok(samples) => match file.label {
                 Some(label) => self.dataset.clips.push(Clip { path: file.path, label, split: file.split, samples }),
+                None if file.split == Split::Validation => self.dataset.held_background.push(samples),
                 None => self.dataset.background.push(samples),
             },
             Err((fault, reason)) => self.dataset.skipped.push(Skipped { path: file.path, fault, reason }),
@@ -67,8 +71,17 @@ impl Loader {
         let rate = self.dataset.sample_rate_hz;
         let samples = resampled(samples.to_vec(), audio.sample_rate_hz, rate)
             .map_err(|error| (Fault::Unreadable, error.message))?;
+        let secs = samples.len() as f32 / rate as f32;
+        if self.dataset.spelling.is_some() && file.label.is_some() && secs > LONGEST_TEXT_SECS {
+            // A part of it would not hold all of its text.
+            return Err((
+                Fault::TooLong,
+                format!("{secs:.1} s long: at most {LONGEST_TEXT_SECS} s can be learnt at once"),
+            ));
+        }
+        let is_word = self.dataset.spelling.is_none() && file.label.is_some();
         let longest = (LONGEST_CLIP_SECS * rate as f32) as usize;
-        let is_long = file.label.is_some() && samples.len() > longest;
+        let is_long = is_word && samples.len() > longest;
         let kept = if is_long { loudest(&samples, longest) } else { &samples };
         Ok(kept.iter().map(|sample| (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect())
     }
@@ -76,6 +89,9 @@ impl Loader {
     /// The dataset once every file was read; an error when no clip of it can be used.
     pub fn finish(mut self) -> Result<Dataset> {
         while self.load_next() {}
+        if self.dataset.background.is_empty() {
+            self.dataset.background = std::mem::take(&mut self.dataset.held_background);
+        }
         if self.dataset.clips.is_empty() {
             let example = self
                 .dataset
@@ -111,10 +127,15 @@ pub fn usable(audio: &Audio, span_secs: Option<(f64, f64)>) -> Result<&[f32], (F
     if (samples.len() as f32) < SHORTEST_CLIP_SECS * audio.sample_rate_hz as f32 {
         return Err((Fault::TooShort, "empty: it holds less than 20 ms of sound".into()));
     }
-    if samples.iter().all(|sample| sample.abs() < SILENT_PEAK) {
+    if loudest_peak(samples) < SILENT_PEAK {
         return Err((Fault::Silent, "silent: its peak is below -60 dBFS".into()));
     }
     Ok(samples)
+}
+
+/// The largest magnitude of `samples`.
+pub fn loudest_peak(samples: &[f32]) -> f32 {
+    samples.iter().fold(0.0, |peak, sample| sample.abs().max(peak))
 }
 
 fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {

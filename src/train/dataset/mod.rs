@@ -6,18 +6,22 @@
 
 mod check;
 pub mod command;
+mod join;
 mod label_track;
 mod listing;
 mod load;
+mod spelling;
 mod split;
 mod survey;
 mod tables;
 
 pub use check::{Problem, Report, check};
+pub use join::{Joining, join};
 pub use listing::{ListedFile, Listing, find, known_names};
-pub use load::Loader;
+pub use load::{Loader, loudest_peak};
+pub use spelling::{Spelling, spelt};
 pub use split::{Split, SplitRule, speaker_and_index};
-pub use survey::{Form, Item, Said, Survey};
+pub use survey::{Form, Item, Said, Survey, sound_files, sub_folders, wordless};
 
 use serde::Serialize;
 use std::fmt;
@@ -48,6 +52,8 @@ pub enum Fault {
     Unreadable,
     /// Less sound than a word needs.
     TooShort,
+    /// More sound than can be learnt from at once.
+    TooLong,
     /// Nothing is to be heard.
     Silent,
 }
@@ -68,22 +74,47 @@ pub struct Skipped {
 pub struct Dataset {
     /// The folder's name; several are joined with `+`.
     pub name: String,
-    /// Label names, sorted. A label's token has its index plus one: zero is the blank.
+    /// What is said in clips, sorted: words or, where the set has transcripts, texts.
     pub labels: Vec<String>,
+    /// How texts are made of characters, where the set has transcripts.
+    pub spelling: Option<Spelling>,
     /// The rate of all samples.
     pub sample_rate_hz: u32,
     /// All clips, in the order of their paths.
     pub clips: Vec<Clip>,
-    /// Sound without a label.
+    /// Sound without a label, mixed into what is learnt from.
     pub background: Vec<Box<[i16]>>,
+    /// Sound without a label that is not learnt from: it tells how often words are read where there are none.
+    pub held_background: Vec<Box<[i16]>>,
     /// Files that were left out.
     pub skipped: Vec<Skipped>,
+    /// Labels that are new to the network that learns from it, and so are said more often than the others.
+    pub new_labels: Vec<usize>,
 }
 
 impl Dataset {
     /// The clips of one split.
     pub fn split(&self, split: Split) -> impl Iterator<Item = &Clip> {
         self.clips.iter().filter(move |clip| clip.split == split)
+    }
+
+    /// What a network learns to write: the labels or, where the set has transcripts, their characters. A token's class is
+    /// its index plus one: zero is the blank.
+    pub fn tokens(&self) -> &[String] {
+        self.spelling.as_ref().map_or(&self.labels, |spelling| &spelling.tokens)
+    }
+
+    /// The classes that are said in a clip of this label.
+    pub fn classes(&self, label: usize) -> Vec<usize> {
+        match &self.spelling {
+            Some(spelling) => spelling.classes[label].clone(),
+            None => vec![label + 1],
+        }
+    }
+
+    /// The classes between two clips: a blank between two texts that has its own character.
+    pub fn between(&self) -> Option<usize> {
+        self.spelling.as_ref()?.space
     }
 
     /// What the dataset holds, in numbers.
@@ -94,18 +125,22 @@ impl Dataset {
             name: self.name.clone(),
             items: self.clips.len(),
             hours: samples as f64 / f64::from(self.sample_rate_hz.max(1)) / 3600.0,
-            labels: self
-                .labels
-                .iter()
-                .enumerate()
-                .map(|(index, label)| (label.clone(), self.clips.iter().filter(|clip| clip.label == index).count()))
-                .collect(),
+            labels: self.counts(),
             train: count(Split::Train),
             validation: count(Split::Validation),
             test: count(Split::Test),
-            background: self.background.len(),
+            background: self.background.len() + self.held_background.len(),
             skipped: self.skipped.clone(),
         }
+    }
+
+    /// Each token with its number of occurrences.
+    fn counts(&self) -> Vec<(String, usize)> {
+        let mut counts = vec![0; self.tokens().len()];
+        for class in self.clips.iter().flat_map(|clip| self.classes(clip.label)) {
+            counts[class - 1] += 1;
+        }
+        self.tokens().iter().cloned().zip(counts).collect()
     }
 }
 
@@ -118,7 +153,7 @@ pub struct Summary {
     pub items: usize,
     /// Their length.
     pub hours: f64,
-    /// Each label with its number of clips.
+    /// Each label with its number of clips; of transcripts, each character with how often it occurs.
     pub labels: Vec<(String, usize)>,
     /// Clips in the train split.
     pub train: usize,

@@ -136,6 +136,21 @@ impl Survey {
     }
 }
 
+/// The sound files of `root` for what has none of the words: of a dataset its items, whatever is said in them, else the
+/// files that lie in the folder itself, split by their names.
+pub fn wordless(root: &Path) -> Result<Vec<Item>> {
+    let loose = if Form::detect(root)? == Form::Folders { sound_files(root)? } else { Vec::new() };
+    let item = |path: PathBuf| {
+        let split = Split::of_name(&path.file_name().unwrap_or_default().to_string_lossy());
+        Item { path, span_secs: None, said: Said::Nothing, speaker: None, split }
+    };
+    let mut found: Vec<Item> = loose.into_iter().map(item).collect();
+    if found.is_empty() || !sub_folders(root)?.is_empty() {
+        found.extend(Survey::of(root)?.items);
+    }
+    Ok(found)
+}
+
 /// One folder a label.
 fn folders(root: &Path) -> Result<Vec<Item>> {
     let mut found = Vec::new();

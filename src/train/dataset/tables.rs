@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::survey::{Item, Said, bad_line, named_file, read_table, sub_folders};
-use super::{Skipped, Split};
+use super::{Skipped, Split, spelt};
 use crate::{Error, Result};
 
 type Found = (Vec<Item>, Vec<Skipped>);
@@ -126,6 +126,9 @@ fn push_text(
     let text = text.trim();
     if text.is_empty() {
         return skipped.push(bad_line(table, line, "the text is empty"));
+    }
+    if spelt(text).is_empty() {
+        return skipped.push(bad_line(table, line, format!("the text \"{text}\" has no letter")));
     }
     match named_file(folder, name, table, line) {
         Ok(path) => items.push(Item {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dsp::resample::Resampler;
 use crate::source::decode::read_audio;
+use crate::train::dataset::{Split, wordless};
 use crate::{Error, Result};
 
 /// Files of background sound, mono, at one rate.
@@ -16,12 +17,18 @@ pub struct Background {
 }
 
 impl Background {
-    /// Reads the sound file at `path`, or all sound files in that folder and its folders.
+    /// Reads the sound file at `path`, or all sound files in that folder and its folders; or, `is_held_out`, only those
+    /// that the set there keeps for its test.
     ///
     /// Fails when there is no file that can be read.
-    pub fn read(path: &Path, sample_rate_hz: u32) -> Result<Self> {
+    pub fn read(path: &Path, sample_rate_hz: u32, is_held_out: bool) -> Result<Self> {
         let mut files = Vec::new();
-        list(path, &mut files)?;
+        if is_held_out {
+            files.extend(wordless(path)?.into_iter().filter(|item| item.split == Split::Test).map(|item| item.path));
+            files.dedup();
+        } else {
+            list(path, &mut files)?;
+        }
         let mut background = Self::default();
         for file in files {
             let heard = read_audio(&file).and_then(|audio| {
@@ -80,11 +87,11 @@ mod tests {
         write_wav(&root.join("deep/er/b.wav"), 16_000, &[0.1; 1_600]);
         std::fs::write(root.join("deep/bad.flac"), "no sound").unwrap();
         std::fs::write(root.join("notes.txt"), "no sound").unwrap();
-        let background = Background::read(root, 8_000).unwrap();
+        let background = Background::read(root, 8_000, false).unwrap();
         assert_eq!((background.sounds.len(), background.skipped.len()), (2, 1));
         assert!(background.sounds.iter().all(|sound| (790..=810).contains(&sound.len())));
-        assert_eq!(Background::read(&root.join("a.wav"), 8_000).unwrap().sounds.len(), 1);
-        let message = |path: &Path| Background::read(path, 8_000).unwrap_err().message;
+        assert_eq!(Background::read(&root.join("a.wav"), 8_000, false).unwrap().sounds.len(), 1);
+        let message = |path: &Path| Background::read(path, 8_000, false).unwrap_err().message;
         assert!(message(&root.join("deep/bad.flac")).contains("can be read as background (such as"));
         assert!(message(&root.join("nowhere")).contains("cannot read the background"));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::recognise::card::Model;
+use crate::recognise::card::{Model, Unit};
 use crate::recognise::online::{Online, OnlineEvent};
 
 /// Sound at a time, in seconds: what a microphone hands over, and no more than the accuracy of an emission's time.
@@ -66,11 +66,13 @@ pub fn hear(model: &Arc<Model>, samples: &[f32], sample_rate_hz: u32) -> Result<
 struct Lane {
     online: Online,
     events: Vec<OnlineEvent>,
+    unit: Unit,
     at: u64,
     rate: f64,
-    /// Final words, then those being said.
+    /// Final words.
     words: Vec<HeardWord>,
-    finals: usize,
+    /// The tokens being said.
+    shown: Vec<HeardWord>,
 }
 
 impl Lane {
@@ -78,7 +80,8 @@ impl Lane {
         let (mut online, mut events) = (Online::new(sample_rate_hz)?, Vec::new());
         online.swap(model.clone(), &mut events)?;
         online.start(0, &mut events)?;
-        Ok(Self { online, events, at: 0, rate: f64::from(sample_rate_hz), words: Vec::new(), finals: 0 })
+        let (unit, rate) = (model.card().unit, f64::from(sample_rate_hz));
+        Ok(Self { online, events, unit, at: 0, rate, words: Vec::new(), shown: Vec::new() })
     }
 
     fn accept(&mut self, block: &[i16]) -> Result<()> {
@@ -88,7 +91,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Takes over what the events say. A word that was shown before keeps the time of its first showing.
+    /// Takes over what the events say. A token that was shown before keeps the time of its first showing.
     fn follow(&mut self) {
         let emitted_secs = self.at as f64 / self.rate;
         for event in std::mem::take(&mut self.events) {
@@ -96,15 +99,47 @@ impl Lane {
                 OnlineEvent::Partial(hypothesis) => (hypothesis.tokens, false),
                 OnlineEvent::Final(segment) => (segment.tokens, true),
             };
-            let shown = self.words.split_off(self.finals.min(self.words.len()));
+            let before = std::mem::take(&mut self.shown);
             for (number, token) in tokens.iter().enumerate() {
-                let before = shown.get(number).filter(|before| *before.word == *token.token);
+                let before = before.get(number).filter(|before| *before.word == *token.token);
                 let emitted_secs = before.map_or(emitted_secs, |before| before.emitted_secs);
-                self.words.push(HeardWord { word: token.token.to_string(), score: token.score, emitted_secs });
+                self.shown.push(HeardWord { word: token.token.to_string(), score: token.score, emitted_secs });
             }
             if is_final {
-                self.finals = self.words.len();
+                let shown = std::mem::take(&mut self.shown);
+                self.words.extend(if self.unit == Unit::Words { shown } else { joined(&shown) });
             }
         }
+    }
+}
+
+/// The words that characters make: as sure as their least sure character, and there with their last one.
+fn joined(characters: &[HeardWord]) -> Vec<HeardWord> {
+    let parts = characters.split(|character| character.word.trim().is_empty());
+    let word = |part: &[HeardWord]| {
+        Some(HeardWord {
+            word: part.iter().map(|character| character.word.as_str()).collect(),
+            score: part.iter().map(|character| character.score).fold(1.0, f32::min),
+            emitted_secs: part.last()?.emitted_secs,
+        })
+    };
+    parts.filter_map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_make_words_at_their_blanks() {
+        let character = |(at, c): (usize, char)| HeardWord {
+            word: c.to_string(),
+            score: 1.0 - at as f32 / 10.0,
+            emitted_secs: at as f64,
+        };
+        let characters: Vec<HeardWord> = "on  it".chars().enumerate().map(character).collect();
+        let words = joined(&characters);
+        assert_eq!(words.iter().map(|word| word.word.as_str()).collect::<Vec<_>>(), ["on", "it"]);
+        assert_eq!((words[0].emitted_secs, words[1].emitted_secs, words[1].score), (1.0, 5.0, 0.5));
     }
 }

@@ -4,11 +4,14 @@ mod background;
 mod figures;
 mod hear;
 mod picture;
+mod said;
 mod text;
+mod wordless;
 
 pub use background::Background;
 pub use figures::{Confusion, DetPoint, Edits, Latency, WordFigures, edits};
 pub use picture::save_confusion;
+pub use wordless::AlarmRate;
 
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ use super::rng::Rng;
 use crate::recognise::card::Model;
 use crate::{Error, Result};
 use hear::{Heard, hear};
+use wordless::{Wordless, kinds, rates};
 
 /// Silence before and after a clip that is read alone.
 const LEAD_SECS: f32 = 0.3;
@@ -33,14 +37,25 @@ const WORDS_PER_STREAM: usize = 40;
 const LOWEST_THRESHOLD: f32 = 0.1;
 
 /// What to evaluate, besides isolated clips.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Conditions {
     /// Whether the clips are joined to continuous streams with gaps of 0.1 to 1 s, too.
     pub is_stream: bool,
-    /// Noise (white, pink and brown in turn) so far below the mean power of speech, dB; none when absent.
+    /// Noise (white, pink and brown in turn) so far below the power of each word, dB; none when absent.
     pub snr_db: Option<f32>,
+    /// Whether the words of a noisy stream keep the levels of their recordings, and the noise lies below their mean: in
+    /// a set whose speakers differ by 15 dB, as the spoken digits, the quiet one then drowns.
+    pub has_own_levels: bool,
     /// Decides order, gaps and noise.
     pub seed: u64,
+    /// How long each kind of sound without words is, when streams are read.
+    pub wordless_secs: f64,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self { is_stream: false, snr_db: None, has_own_levels: false, seed: 0, wordless_secs: 60.0 }
+    }
 }
 
 /// The figures of a model on a dataset.
@@ -77,8 +92,10 @@ pub struct Evaluation {
     pub seed: u64,
     /// Seconds of sound that were read.
     pub audio_secs: f64,
-    /// Words read per hour of silence and noise, when streams were read.
+    /// Words read per hour of silence, noise, hum and clicks, when streams were read.
     pub false_alarms_per_hour: Option<f64>,
+    /// The same by the kind of sound, with tones and the clips played backwards.
+    pub alarms: Vec<AlarmRate>,
     /// On background sound, when there was any.
     pub background: Option<BackgroundFigures>,
     /// Files that were left out as unusable.
@@ -121,23 +138,21 @@ pub fn evaluate(
     if clips.is_empty() {
         return Err(Error::invalid(format!("the dataset {} has no clip in its {split:?} split", dataset.name)));
     }
-    let known = &model.card().tokens;
-    if let Some(unknown) = dataset.labels.iter().find(|label| !known.contains(label)) {
-        return Err(Error::invalid(format!(
-            "the model \"{}\" does not know the label {unknown}: it knows {}",
-            model.card().name,
-            known.join(", ")
-        )));
+    let said = said::of(model.card(), dataset)?;
+    let alone: Vec<Spoken> =
+        clips.iter().enumerate().map(|(at, clip)| alone(clip, &said[clip.label], dataset, conditions, at)).collect();
+    let (mut streams, mut wordless) = (Vec::new(), Vec::new());
+    if conditions.is_stream {
+        streams = joined(&clips, &said, dataset, conditions);
+        wordless = kinds(conditions.wordless_secs, dataset.sample_rate_hz, conditions.seed);
+        wordless.extend(reversed(&clips, dataset, conditions));
     }
-    let alone: Vec<Spoken> = clips.iter().enumerate().map(|(at, clip)| alone(clip, dataset, conditions, at)).collect();
-    let joined = if conditions.is_stream { joined(&clips, dataset, conditions) } else { Vec::new() };
-    let wordless = if conditions.is_stream { wordless(dataset.sample_rate_hz, conditions.seed) } else { Vec::new() };
 
     let rate = dataset.sample_rate_hz;
     let counter = std::sync::atomic::AtomicUsize::new(0);
     let sounds = background.map_or(&[][..], |background| &background.sounds);
     let again = if background.is_some() { alone.len() + 2 * sounds.len() } else { 0 };
-    let total = alone.len() + joined.len() + wordless.len() + again;
+    let total = alone.len() + streams.len() + wordless.len() + again;
     let hear_all = |model: &Arc<Model>, sounds: &[&[f32]]| -> Result<Vec<Heard>> {
         let hear_one = |samples: &&[f32]| {
             let heard = hear(model, samples, rate);
@@ -147,22 +162,28 @@ pub fn evaluate(
         sounds.par_iter().map(hear_one).collect()
     };
     let alone_samples: Vec<&[f32]> = alone.iter().map(|sound| sound.samples.as_slice()).collect();
-    let joined_samples: Vec<&[f32]> = joined.iter().map(|sound| sound.samples.as_slice()).collect();
-    let wordless: Vec<&[f32]> = wordless.iter().map(Vec::as_slice).collect();
+    let joined_samples: Vec<&[f32]> = streams.iter().map(|sound| sound.samples.as_slice()).collect();
+    let wordless_samples: Vec<&[f32]> = wordless.iter().map(|sound| sound.samples.as_slice()).collect();
     let (heard_alone, heard_joined) = (hear_all(model, &alone_samples)?, hear_all(model, &joined_samples)?);
-    let heard_wordless = hear_all(model, &wordless)?;
+    let heard_wordless = hear_all(model, &wordless_samples)?;
 
-    let mut confusion = Confusion::new(&dataset.labels);
-    let mut delays_secs = Vec::new();
+    // Texts are not confused with each other.
+    let has_labels = dataset.spelling.is_none();
+    let mut confusion = Confusion::new(if has_labels { &dataset.labels } else { &[] });
+    let (mut right, mut delays_secs) = (0, Vec::new());
     for ((clip, said), heard) in clips.iter().zip(&alone).zip(&heard_alone) {
-        confusion.add(clip.label, heard.surest().map(|word| word.word.as_str()));
+        if has_labels {
+            confusion.add(clip.label, heard.surest().map(|word| word.word.as_str()));
+        }
         if said.words == heard.names() {
+            right += 1;
             let end_secs = f64::from(LEAD_SECS) + clip.samples.len() as f64 / f64::from(rate);
-            delays_secs.extend(heard.words.iter().map(|word| word.emitted_secs - end_secs));
+            // When the words before the last one ended, nobody wrote down.
+            delays_secs.extend(heard.words.last().map(|word| word.emitted_secs - end_secs));
         }
     }
     let (measured, measured_heard) =
-        if conditions.is_stream { (&joined, &heard_joined) } else { (&alone, &heard_alone) };
+        if conditions.is_stream { (&streams, &heard_joined) } else { (&alone, &heard_alone) };
     let mut wrong = Edits::default();
     for (said, heard) in measured.iter().zip(measured_heard) {
         wrong += Edits::between(&said.words, &heard.names());
@@ -175,7 +196,7 @@ pub fn evaluate(
     let processing_secs: f64 = all().map(|heard| heard.processing.as_secs_f64()).sum();
     Ok(Evaluation {
         items: clips.len(),
-        accuracy: delays_secs.len() as f64 / clips.len() as f64,
+        accuracy: f64::from(right) / clips.len() as f64,
         token_error_rate: wrong.word_error_rate(),
         char_error_rate: wrong.char_error_rate(),
         words: confusion.words(),
@@ -189,15 +210,19 @@ pub fn evaluate(
         snr_db: conditions.snr_db,
         seed: conditions.seed,
         audio_secs,
-        false_alarms_per_hour: conditions.is_stream.then(|| alarms_per_hour(&heard_wordless)),
+        false_alarms_per_hour: conditions.is_stream.then(|| {
+            let noises = wordless.iter().zip(&heard_wordless).filter(|(sound, _)| sound.is_noise);
+            alarms_per_hour(noises.map(|(_, heard)| heard))
+        }),
+        alarms: rates(&wordless, &heard_wordless),
         background,
         skipped: dataset.skipped.len(),
     })
 }
 
-fn alarms_per_hour(heard: &[Heard]) -> f64 {
-    let secs: f64 = heard.iter().map(|heard| heard.secs).sum();
-    heard.iter().map(|heard| heard.words.len()).sum::<usize>() as f64 * 3_600.0 / secs.max(1.0)
+fn alarms_per_hour<'a>(heard: impl Iterator<Item = &'a Heard>) -> f64 {
+    let (secs, alarms) = heard.fold((0.0, 0), |(secs, alarms), heard| (secs + heard.secs, alarms + heard.words.len()));
+    alarms as f64 * 3_600.0 / f64::max(secs, 1.0)
 }
 
 /// Hears sounds with a model.
@@ -225,57 +250,75 @@ fn on_background(
     let secs = heard.iter().map(|heard| heard.secs).sum();
     Ok(BackgroundFigures {
         secs,
-        false_alarms_per_hour: alarms_per_hour(&heard),
+        false_alarms_per_hour: alarms_per_hour(heard.iter()),
         det: figures::det(&hits, &alarms, secs),
         skipped: background.skipped.len(),
     })
 }
 
-fn to_float(samples: &[i16]) -> impl Iterator<Item = f32> + '_ {
+fn to_float(samples: &[i16]) -> impl DoubleEndedIterator<Item = f32> + '_ {
     samples.iter().map(|&sample| f32::from(sample) / 32_768.0)
 }
 
 /// One clip with silence around it.
-fn alone(clip: &Clip, dataset: &Dataset, conditions: Conditions, number: usize) -> Spoken {
+fn alone(clip: &Clip, said: &[String], dataset: &Dataset, conditions: Conditions, number: usize) -> Spoken {
     let silence = vec![0.0; (LEAD_SECS * dataset.sample_rate_hz as f32) as usize];
     let mut samples = silence.clone();
     samples.extend(to_float(&clip.samples));
     samples.extend(silence);
     let mut rng = Rng::at(conditions.seed, 0, number as u64);
     add_noise(&mut samples, dataset.sample_rate_hz, conditions.snr_db, number, &mut rng);
-    Spoken { samples, words: vec![dataset.labels[clip.label].clone()] }
+    Spoken { samples, words: said.to_vec() }
 }
 
 /// All clips in random order, in streams of some words with random gaps.
-fn joined(clips: &[&Clip], dataset: &Dataset, conditions: Conditions) -> Vec<Spoken> {
-    let rate = dataset.sample_rate_hz as f32;
-    let mut order: Vec<usize> = (0..clips.len()).collect();
+fn joined(clips: &[&Clip], said: &[Vec<String>], dataset: &Dataset, conditions: Conditions) -> Vec<Spoken> {
+    let mut sounds: Vec<Vec<f32>> = clips.iter().map(|clip| to_float(&clip.samples).collect()).collect();
+    if conditions.snr_db.is_some() && !conditions.has_own_levels {
+        to_one_level(&mut sounds);
+    }
     let mut rng = Rng::at(conditions.seed, 1, 0);
-    rng.shuffle(&mut order);
-    let stream = |(number, members): (usize, &[usize])| {
-        let mut samples = vec![0.0; (0.5 * rate) as usize];
-        for &index in members {
-            samples.extend(to_float(&clips[index].samples));
-            samples.resize(samples.len() + (rng.between(0.1, 1.0) * rate) as usize, 0.0);
-        }
+    let streams = in_streams(&sounds, dataset.sample_rate_hz, &mut rng);
+    let spoken = |(number, (mut samples, members)): (usize, (Vec<f32>, Vec<usize>))| {
         add_noise(&mut samples, dataset.sample_rate_hz, conditions.snr_db, number, &mut rng);
-        let words = members.iter().map(|&index| dataset.labels[clips[index].label].clone()).collect();
+        let words = members.iter().flat_map(|&index| said[clips[index].label].iter().cloned()).collect();
         Spoken { samples, words }
     };
-    order.chunks(WORDS_PER_STREAM).enumerate().map(stream).collect()
+    streams.into_iter().enumerate().map(spoken).collect()
 }
 
-/// A minute each of silence and of each kind of noise, at 20 dB below full scale.
-fn wordless(sample_rate_hz: u32, seed: u64) -> Vec<Vec<f32>> {
-    let len = 60 * sample_rate_hz as usize;
-    let mut rng = Rng::at(seed, 2, 0);
-    let noises = Noise::ALL.map(|kind| {
-        let mut samples = kind.samples(len, sample_rate_hz as f32, &mut rng);
-        samples.iter_mut().for_each(|sample| *sample *= 0.1);
-        to_16_bit_grid(&mut samples);
-        samples
-    });
-    std::iter::once(vec![0.0; len]).chain(noises).collect()
+/// Sounds in random order with gaps of 0.1 to 1 s, each stream with the indices of those in it.
+fn in_streams(sounds: &[Vec<f32>], sample_rate_hz: u32, rng: &mut Rng) -> Vec<(Vec<f32>, Vec<usize>)> {
+    let rate = sample_rate_hz as f32;
+    let mut order: Vec<usize> = (0..sounds.len()).collect();
+    rng.shuffle(&mut order);
+    let stream = |members: &[usize]| {
+        let mut samples = vec![0.0; (0.5 * rate) as usize];
+        for &index in members {
+            samples.extend(&sounds[index]);
+            samples.resize(samples.len() + (rng.between(0.1, 1.0) * rate) as usize, 0.0);
+        }
+        (samples, members.to_vec())
+    };
+    order.chunks(WORDS_PER_STREAM).map(stream).collect()
+}
+
+/// Brings all sounds to the mean of their powers.
+fn to_one_level(sounds: &mut [Vec<f32>]) {
+    let mean = sounds.iter().map(|sound| active_power(sound)).sum::<f32>() / sounds.len().max(1) as f32;
+    for sound in sounds {
+        let gain = (mean / active_power(sound).max(1e-12)).sqrt();
+        sound.iter_mut().for_each(|sample| *sample *= gain);
+    }
+}
+
+/// All clips played backwards: voices that say no word.
+fn reversed(clips: &[&Clip], dataset: &Dataset, conditions: Conditions) -> Vec<Wordless> {
+    let backwards = |clip: &&Clip| to_float(&clip.samples).rev().collect();
+    let sounds: Vec<Vec<f32>> = clips.iter().map(backwards).collect();
+    let streams = in_streams(&sounds, dataset.sample_rate_hz, &mut Rng::at(conditions.seed, 3, 0));
+    let wordless = |(samples, _)| Wordless { sound: "reversed speech", samples, is_noise: false };
+    streams.into_iter().map(wordless).collect()
 }
 
 fn add_noise(samples: &mut [f32], sample_rate_hz: u32, snr_db: Option<f32>, number: usize, rng: &mut Rng) {

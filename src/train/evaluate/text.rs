@@ -18,7 +18,14 @@ impl fmt::Display for Evaluation {
             100.0 * char_error_rate
         )?;
         if let Some(alarms) = self.false_alarms_per_hour {
-            write!(f, ", {alarms:.1} false alarms an hour on silence and noise")?;
+            write!(f, ", {alarms:.1} false alarms an hour on silence, noise and clicks")?;
+        }
+        for rate in self.alarms.iter().filter(|rate| rate.alarms > 0) {
+            write!(
+                f,
+                "\n{}: {:.0} false alarms an hour ({} in {:.0} s)",
+                rate.sound, rate.per_hour, rate.alarms, rate.secs
+            )?;
         }
         write!(f, "\n{:.0} times real time", 1.0 / self.real_time_factor.max(1e-9))?;
         if let Some(latency) = &self.latency {

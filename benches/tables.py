@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Trains and evaluates as the tables of benches/README.md say, and prints those tables.
+
+    python3 benches/tables.py digits      # three seeds on the official split of the spoken digits
+    python3 benches/tables.py quick       # the same with the quick recipe
+    python3 benches/tables.py speakers    # each speaker left out once
+    python3 benches/tables.py wake        # wake words, and false alarms on other speech
+    python3 benches/tables.py shipped     # the model in assets/models, without training
+
+SESERAGI_DATA names the recordings; --program the program (target/release/seseragi), --threads how many threads train.
+Models and checkpoints go to a temporary folder. Only Python's standard library is needed, and espeak-ng and flite for the
+synthesised text of `wake`.
+"""
+import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DATA = pathlib.Path(os.environ.get("SESERAGI_DATA", "data"))
+FULL, QUICK, WAKE = 200, 50, 100  # epochs
+STREAM_SEEDS = (7, 8, 9)  # order, gaps and noise of the streams
+TEXT = ("good morning everyone", "could you open the window please", "the river is high this year", "let me think about it",
+        "turn left after the bridge", "coffee with milk and no sugar", "she read the letter twice", "music from the next room",
+        "we will be late for the train", "bring me the blue notebook", "a quarter of the village came", "thank you very much")
+
+
+def program(*arguments):
+    done = subprocess.run([args.program, *map(str, arguments)], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, arguments))}: {done.stderr}")
+    return done.stdout
+
+
+def train(name, *sets, epochs, seed, background=()):
+    begun = time.time()
+    heard = [word for folder in background for word in ("--background", folder)]
+    program("train", *sets, *heard, "--out", name, "--epochs", epochs, "--seed", seed, "--threads", args.threads, "--json")
+    return time.time() - begun
+
+
+def evaluate(name, folder, *more, threads=2):
+    return json.loads(program("evaluate", folder, "--model", name, "--json", "--threads", threads, *more))
+
+
+def percent(values):
+    """Mean, and lowest to highest, of shares."""
+    values = [100 * value for value in values]
+    spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f} %{spread}"
+
+
+def digits_table(names):
+    folder = DATA / "spoken-digits"
+    of = lambda *more: [evaluate(name, folder, *more) for name in names]
+    clean = of("--stream", "--wordless", 10)
+    print(f"| isolated clips right, {clean[0]['items']} of the official test split | {percent([e['accuracy'] for e in clean])} |")
+    for label, more in (("clean", ()), ("20 dB", ("--snr", 20)), ("10 dB", ("--snr", 10)),
+                        ("10 dB below the mean, recordings at their own levels", ("--snr", 10, "--own-levels"))):
+        runs = [statistics.mean(evaluate(name, folder, "--stream", "--wordless", 0, "--seed", seed, *more)["token_error_rate"]
+                                for seed in STREAM_SEEDS) for name in names]
+        print(f"| streams, token errors, {label}; {len(STREAM_SEEDS)} orders of 7 scenes | {percent(runs)} |")
+    for at, rate in enumerate(clean[0]["alarms"]):
+        rates = [e["alarms"][at]["per_hour"] for e in clean]
+        print(f"| false alarms an hour, {rate['sound']}, {rate['secs'] / 60:.0f} min | {statistics.mean(rates):.1f}"
+              f" ({min(rates):.0f} to {max(rates):.0f}) |")
+    p95 = [1e3 * e["latency"]["p95_secs"] for e in clean]
+    print(f"| words shown after their clip's end, p95 | {max(p95):.0f} ms at most |")
+
+
+def digits(epochs):
+    seconds = [train(f"digits-{seed}", DATA / "spoken-digits", epochs=epochs, seed=seed) for seed in (1, 2, 3)]
+    print(f"\n| Spoken digits, {epochs} epochs, three seeds | mean (least to most) |\n|---|---|")
+    print(f"| training, {args.threads} thread(s) | {statistics.mean(seconds):.0f} s |")
+    digits_table([f"digits-{seed}" for seed in (1, 2, 3)])
+
+
+def speakers(work):
+    clips = sorted((DATA / "spoken-digits").glob("*/*.wav"))
+    names = sorted({clip.stem.split("_")[0] for clip in clips})
+    print("\n| Speaker never heard | clips right |\n|---|---|")
+    shares = []
+    for speaker in names:
+        folder = work / f"without-{speaker}"
+        testing, validation = [], []
+        for clip in clips:
+            who, index = clip.stem.split("_")
+            # The official test clips of those who are heard are left out of everything.
+            if who != speaker and int(index) < 5:
+                continue
+            (folder / clip.parent.name).mkdir(parents=True, exist_ok=True)
+            (folder / clip.parent.name / clip.name).symlink_to(clip)
+            if who == speaker:
+                testing.append(f"{clip.parent.name}/{clip.name}")
+            elif int(index) % 10 == 7:
+                validation.append(f"{clip.parent.name}/{clip.name}")
+        (folder / "testing_list.txt").write_text("\n".join(testing))
+        (folder / "validation_list.txt").write_text("\n".join(validation))
+        train(f"without-{speaker}", folder, "demo", epochs=args.epochs or QUICK, seed=1)
+        found = evaluate(f"without-{speaker}", folder)
+        shares.append(found["accuracy"])
+        print(f"| {speaker} | {100 * found['accuracy']:.1f} % of {found['items']} |", flush=True)
+    print(f"| mean, worst | {100 * statistics.mean(shares):.1f} %, {100 * min(shares):.1f} % |")
+
+
+def speak(folder):
+    """Sentences in sixteen synthesised voices."""
+    folder.mkdir()
+    for at, text in enumerate(TEXT * 8):
+        file = folder / f"{at:03}.wav"
+        if at % 2:
+            voice = f"en-{('us', 'gb', 'gb-scotland', '029')[at // 2 % 4]}+{('f2', 'm3', 'f4', 'm7')[at // 8 % 4]}"
+            command = ["espeak-ng", "-v", voice, "-s", str(120 + at % 5 * 12), "-w", file, text]
+        else:
+            command = ["flite", "-voice", ("slt", "rms", "awb", "kal16")[at // 2 % 4], "-t", text, file]
+        subprocess.run(command, check=True)
+
+
+def wake(work):
+    words, digits = DATA / "wake-words", DATA / "spoken-digits"
+    speak(work / "text")
+    seconds = train("wake", words, epochs=args.epochs or WAKE, seed=1, background=[digits])
+    print(f"\n| Wake words ({seconds:.0f} s of training, {args.threads} thread(s)) | right clips | found | 10 dB: found |\n|---|---|---|---|")
+    clean, noisy = evaluate("wake", words), evaluate("wake", words, "--snr", 10)
+    for quiet, loud in zip(clean["words"], noisy["words"]):
+        print(f"| {quiet['word']} ({quiet['said']} clips) | | {100 * quiet['recall']:.1f} % | {100 * loud['recall']:.1f} % |")
+    print(f"| all | {100 * clean['accuracy']:.1f} % | | {100 * noisy['accuracy']:.1f} % right |")
+    print("\n| Other speech | hours | false alarms an hour |\n|---|---|---|")
+    for label, folder, more in (("digits, official test split", digits, ["--held-out"]), ("synthesised text", work / "text", [])):
+        heard = evaluate("wake", words, "--background", folder, *more)["background"]
+        print(f"| {label} | {heard['secs'] / 3600:.2f} | {heard['false_alarms_per_hour']:.1f} |")
+    others = sum(count for row, label in zip(clean["confusion"]["counts"], clean["confusion"]["labels"])
+                 for count, read in zip(row, clean["confusion"]["labels"]) if read != label)
+    print(f"\nA word taken for another one: {others} of {clean['items']} clips.")
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("table", choices=["digits", "quick", "speakers", "wake", "shipped"])
+parser.add_argument("--program", default=ROOT / "target/release/seseragi")
+parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--epochs", type=int, help="instead of the table's own")
+args = parser.parse_args()
+with tempfile.TemporaryDirectory() as work:
+    environment = {**os.environ, "SESERAGI_HOME": work}
+    if args.table in ("digits", "quick"):
+        digits(args.epochs or (FULL if args.table == "digits" else QUICK))
+    elif args.table == "shipped":
+        print("\n| The shipped model | |\n|---|---|")
+        digits_table(["digits"])
+    else:
+        {"speakers": speakers, "wake": wake}[args.table](pathlib.Path(work))

@@ -1,0 +1,228 @@
+//! What a trained model's scores are worth: the temperature that makes them posteriors, and for each word the score below
+//! which it is no word.
+//!
+//! Both are fitted on what was not learnt from: the validation clips as they are and in noise, the same clips backwards,
+//! and background sound that was held back. A network names a word from what distinguishes it from the other words; that
+//! a sound is none of them shows only in how sure it is.
+
+use std::sync::Arc;
+
+use super::dataset::Dataset;
+use super::loss::item_loss;
+use super::probe::{Probe, Reading, read};
+use super::validate::validation_clips;
+use crate::Result;
+use crate::recognise::card::{Decoding, Model};
+use crate::recognise::decoder::{Decoder, EncoderFrame};
+
+/// Sounds read at once.
+const AT_ONCE: usize = 16;
+
+/// At most so many clips, and so many stretches of background.
+const MOST: usize = 480;
+
+/// Seconds of background in a probe.
+const STRETCH_SECS: f32 = 5.0;
+
+/// A threshold may cost so many of the clips that would be read without it.
+const MAY_COST: f64 = 0.01;
+
+/// No threshold is lower or higher than this.
+const LOWEST: f32 = 0.5;
+const HIGHEST: f32 = 0.99;
+
+/// A calibration under way.
+pub struct Calibration {
+    model: Arc<Model>,
+    dataset: Arc<Dataset>,
+    probes: Vec<Probe>,
+    done: usize,
+    readings: Vec<Reading>,
+}
+
+impl Calibration {
+    /// A calibration of `model` on what `dataset` does not teach.
+    pub fn new(model: Arc<Model>, dataset: Arc<Dataset>) -> Self {
+        let clips = validation_clips(&dataset);
+        let every = clips.len().div_ceil(MOST).max(1);
+        let clips: Vec<usize> = clips.into_iter().step_by(every).collect();
+        let stretch = (STRETCH_SECS * dataset.sample_rate_hz as f32) as usize;
+        let lens = dataset.held_background.iter().map(|samples| samples.len());
+        let stretches = |(sound, len): (usize, usize)| {
+            (0..len.div_ceil(stretch)).map(move |at| Probe::Background { sound, from: at * stretch, stretch })
+        };
+        let background: Vec<Probe> = lens.enumerate().flat_map(stretches).collect();
+        let every = background.len().div_ceil(MOST).max(1);
+        let kinds = [Probe::Clean as fn(usize) -> Probe, Probe::Noisy, Probe::Backwards];
+        let mut probes: Vec<Probe> = kinds.iter().flat_map(|kind| clips.iter().map(|&clip| kind(clip))).collect();
+        probes.extend(background.into_iter().step_by(every));
+        probes.sort_by_key(|probe| probe.samples(&dataset).len());
+        Self { model, dataset, probes, done: 0, readings: Vec::new() }
+    }
+
+    /// Reads the next sounds; false when there was none left.
+    pub fn advance(&mut self) -> Result<bool> {
+        let end = (self.done + AT_ONCE).min(self.probes.len());
+        let probes = &self.probes[self.done..end];
+        if probes.is_empty() {
+            return Ok(false);
+        }
+        let card = self.model.card();
+        self.readings.extend(read(self.model.network(), &card.features, probes, &self.dataset)?);
+        self.done = end;
+        Ok(true)
+    }
+
+    /// The model with its outputs read in the way found best.
+    pub fn calibrated(&self) -> Result<Model> {
+        self.model.with_decoding(self.decoding())
+    }
+
+    /// How the model's outputs are best read; as before where there were no validation clips.
+    fn decoding(&self) -> Decoding {
+        let card = self.model.card();
+        let mut decoding = card.decoding.clone();
+        if !self.readings.iter().any(Reading::has_word) {
+            return decoding;
+        }
+        let classes = card.model.classes();
+        decoding.temperature = temperature(&self.readings, classes);
+        if self.dataset.spelling.is_some() {
+            // A letter that is not sure may still be right: the others tell.
+            return decoding;
+        }
+        decoding.thresholds.fill(0.0);
+        let mut open = card.clone();
+        open.decoding = decoding.clone();
+        let heard: Vec<Vec<(usize, f32)>> = self
+            .readings
+            .iter()
+            .map(|reading| {
+                let mut decoder = Decoder::new(&open);
+                for logits in reading.logits.chunks_exact(classes) {
+                    decoder.accept(EncoderFrame { start_secs: 0.0, end_secs: 0.0, loudness: 0.0, logits });
+                }
+                let tokens = decoder.finish().map(|segment| segment.tokens).unwrap_or_default();
+                let class = |name: &str| card.tokens.iter().position(|token| token == name).map(|index| index + 1);
+                tokens.iter().filter_map(|token| Some((class(&token.token)?, token.score))).collect()
+            })
+            .collect();
+        for (index, threshold) in decoding.thresholds.iter_mut().enumerate() {
+            let (mut hits, mut alarms) = (Vec::new(), Vec::new());
+            for (reading, heard) in self.readings.iter().zip(&heard) {
+                let scores = heard.iter().filter(|(class, _)| *class == index + 1).map(|(_, score)| *score);
+                match reading.transcript == [index + 1] {
+                    true => hits.extend(scores.max_by(f32::total_cmp)),
+                    false => alarms.extend(scores),
+                }
+            }
+            *threshold = best_threshold(hits, alarms);
+        }
+        decoding
+    }
+}
+
+/// The temperature at which what is said is likeliest: by golden sections, since the likelihood has one peak.
+fn temperature(readings: &[Reading], classes: usize) -> f32 {
+    let loss = |temperature: f32| -> f64 {
+        let of_one = |reading: &Reading| {
+            let scaled: Vec<f32> = reading.logits.iter().map(|logit| logit / temperature).collect();
+            item_loss(&scaled, classes, &reading.transcript, &mut vec![0.0; scaled.len()]).map_or(0.0, f64::from)
+        };
+        readings.iter().filter(|reading| reading.has_word()).map(of_one).sum()
+    };
+    let ratio = (5f32.sqrt() - 1.0) / 2.0;
+    // In the logarithm, from a quarter to eight.
+    let (mut low, mut high) = (0.25f32.ln(), 8f32.ln());
+    let at = |log: f32| loss(log.exp());
+    let (mut a, mut b) = (high - ratio * (high - low), low + ratio * (high - low));
+    let (mut at_a, mut at_b) = (at(a), at(b));
+    for _ in 0..12 {
+        if at_a < at_b {
+            (high, b, at_b) = (b, a, at_a);
+            a = high - ratio * (high - low);
+            at_a = at(a);
+        } else {
+            (low, a, at_a) = (a, b, at_b);
+            b = low + ratio * (high - low);
+            at_b = at(b);
+        }
+    }
+    ((low + high) / 2.0).exp()
+}
+
+/// The threshold for a word that was read with the scores `hits` where it was said and with `alarms` where it was not.
+///
+/// It lies between the highest score that costs hardly a clip and the highest alarm below that, in the middle by odds:
+/// sounds of tomorrow score a little higher than today's, and words a little lower.
+fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>) -> f32 {
+    hits.retain(|&score| score >= LOWEST);
+    hits.sort_unstable_by(f32::total_cmp);
+    let dear = (hits.len() as f64 * MAY_COST) as usize;
+    let Some(&limit) = hits.get(dear) else { return LOWEST };
+    let below = alarms.into_iter().filter(|&score| score < limit).fold(LOWEST, f32::max);
+    let log_odds = |score: f32| (score / (1.0 - score)).ln();
+    let (low, high) = (log_odds(below.clamp(LOWEST, HIGHEST)), log_odds(limit.clamp(LOWEST, HIGHEST)));
+    1.0 / (1.0 + (-(low + high) / 2.0).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recognise::card::tests::random_model;
+    use crate::train::dataset::{Clip, Split};
+    use crate::train::rng::Rng;
+
+    #[test]
+    fn a_threshold_lies_between_alarms_and_hits() {
+        let hits = vec![0.999; 50];
+        assert_eq!(best_threshold(Vec::new(), vec![0.9]), LOWEST);
+        let silent = best_threshold(hits.clone(), Vec::new());
+        assert!((0.85..0.95).contains(&silent), "{silent}");
+        let noisy = best_threshold(hits.clone(), vec![0.3, 0.95]);
+        assert!(noisy > 0.95 && noisy < 0.999, "{noisy}");
+        assert_eq!(best_threshold(hits, vec![1.0]), silent, "an alarm that nothing helps against");
+        let weak = best_threshold([vec![0.6], vec![0.99; 60]].concat(), vec![0.7]);
+        assert!(weak < 0.6, "one of 61 clips is more than it may cost: {weak}");
+    }
+
+    #[test]
+    fn the_temperature_of_true_posteriors_is_one_and_of_doubled_ones_two() {
+        let mut rng = Rng::new(4);
+        let mut reading = |factor: f32| {
+            let evidence = 2.0 * rng.normal();
+            let said = 1 + usize::from(rng.unit() < 1.0 / (1.0 + evidence.exp()));
+            // One frame that cannot be blank.
+            Reading { transcript: vec![said], logits: vec![-60.0, factor * evidence, 0.0] }
+        };
+        for factor in [1.0, 2.0, 0.5] {
+            let readings: Vec<Reading> = (0..4_000).map(|_| reading(factor)).collect();
+            let found = temperature(&readings, 3);
+            assert!((found / factor - 1.0).abs() < 0.12, "{factor}: {found}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_sound_is_read_once() {
+        let clip = |split| Clip { path: "x.wav".into(), label: 0, split, samples: vec![500; 4_000].into() };
+        let dataset = Dataset {
+            labels: ["a", "b", "c"].map(String::from).to_vec(),
+            sample_rate_hz: 8_000,
+            clips: vec![clip(Split::Validation), clip(Split::Train), clip(Split::Validation), clip(Split::Test)],
+            held_background: vec![vec![100; 90_000].into()],
+            ..Dataset::default()
+        };
+        let mut calibration = Calibration::new(Arc::new(random_model(2)), Arc::new(dataset));
+        while calibration.advance().unwrap() {}
+        let said = calibration.readings.iter().filter(|reading| reading.has_word()).count();
+        assert_eq!((calibration.readings.len(), said), (2 * 3 + 3, 4));
+        let decoding = calibration.decoding();
+        assert!(decoding.thresholds.iter().all(|threshold| (LOWEST..=HIGHEST).contains(threshold)), "{decoding:?}");
+        assert!((0.2..=8.0).contains(&decoding.temperature));
+
+        let nothing = Dataset { labels: vec!["a".into()], sample_rate_hz: 8_000, ..Dataset::default() };
+        let mut calibration = Calibration::new(Arc::new(random_model(2)), Arc::new(nothing));
+        assert!(!calibration.advance().unwrap());
+        assert_eq!(calibration.decoding(), random_model(2).card().decoding);
+    }
+}
