@@ -278,7 +278,8 @@ fn a_network_that_loses_packets_costs_little_and_every_loss_is_counted() {
         let (like, _) = scene.compare(&heard[48_000..]);
         println!("{key}: {lost} of {media} lost, {packets:?}, correlation {like:.4}");
         assert!(lost as f64 / media as f64 > 0.6 * loss.parse::<f64>().unwrap(), "the relay loses what it should");
-        assert!(packets.lost <= lost && packets.lost > 0, "redundancy brings most of them back");
+        assert!(packets.lost < lost / 4, "redundancy and asking again bring most of them back");
+        assert!(packets.lost > 0 || key == "five", "of so many, some are lost twice");
         // Each packet is 10 ms, heard or made up: none is missing in the count.
         let counted = (packets.received + packets.lost) as f64 * 0.01;
         assert!((counted - heard.len() as f64 / 48_000.0).abs() < 0.1, "{counted} s");
