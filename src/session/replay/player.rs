@@ -39,6 +39,8 @@ const TICK: Duration = Duration::from_millis(15);
 const IDLE_TICK: Duration = Duration::from_millis(50);
 /// How many commands may wait.
 const COMMANDS: usize = 256;
+/// Of so many seconds at most a window that is made from the sound keeps its margin.
+const EXACT_MARGINED_SECS: f64 = 20.0;
 /// Real time that an excerpt for the ears lasts, seconds.
 const EXCERPT_SECS: f64 = 5.0;
 /// A loop up to this long is held whole for the ears.
@@ -310,11 +312,14 @@ impl Open {
         let mut is_new = false;
         for (index, lane) in self.session.lanes.iter().enumerate() {
             let middle = place + self.session.offsets_secs[index];
+            let levels = Levels::of(lane, self.span_secs);
+            // A margin of what is visible or, where the picture is made from the sound, of at most so many seconds.
+            let margined_secs =
+                if levels.are_exact() { self.span_secs.min(EXACT_MARGINED_SECS) } else { self.span_secs };
             let around = |margin: f64| {
-                let half = self.span_secs * (0.5 + margin);
+                let half = 0.5 * self.span_secs + margin * margined_secs;
                 middle - half..middle + half
             };
-            let levels = Levels::of(lane, self.span_secs);
             if shown.windows[index].holds(lane, &around(0.15), levels) {
                 continue;
             }

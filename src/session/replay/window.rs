@@ -62,6 +62,11 @@ impl Levels {
             sound: sound.clamp(*WAVEFORM_LEVELS.start(), *WAVEFORM_LEVELS.end()),
         }
     }
+
+    /// Whether they are samples and the very columns that were on the screen.
+    pub fn are_exact(self) -> bool {
+        self.columns == 0
+    }
 }
 
 impl Window {
@@ -96,7 +101,7 @@ impl Window {
         let range = lane.range();
         let samples = sample(secs.start).clamp(range.start, range.end)..sample(secs.end).clamp(range.start, range.end);
         let mut window = Self { secs, ..Self::empty(lane) };
-        if levels.columns == 0 {
+        if levels.are_exact() {
             window.read_exact(file, index, samples.clone())?;
         } else {
             window.read_coarse(file, index, &samples, levels)?;
