@@ -93,7 +93,7 @@ def speakers(work):
                 validation.append(f"{clip.parent.name}/{clip.name}")
         (folder / "testing_list.txt").write_text("\n".join(testing))
         (folder / "validation_list.txt").write_text("\n".join(validation))
-        train(f"without-{speaker}", folder, "demo", epochs=args.epochs or QUICK, seed=1)
+        train(f"without-{speaker}", folder, args.synthesised, epochs=args.epochs or QUICK, seed=1)
         found = evaluate(f"without-{speaker}", folder)
         shares.append(found["accuracy"])
         print(f"| {speaker} | {100 * found['accuracy']:.1f} % of {found['items']} |", flush=True)
@@ -135,6 +135,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("table", choices=["digits", "quick", "speakers", "wake", "shipped"])
 parser.add_argument("--program", default=ROOT / "target/release/seseragi")
 parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--synthesised", default="demo", help="extra speakers for `speakers`: assets/datasets/make.sh --out DIR --per-word 160")
 parser.add_argument("--epochs", type=int, help="instead of the table's own")
 args = parser.parse_args()
 with tempfile.TemporaryDirectory() as work:

@@ -242,10 +242,10 @@ fn listen(
             let mut volume_db = monitor.volume_db;
             ui.spacing_mut().slider_width = 70.0;
             let slider = Slider::new(&mut volume_db, -60.0..=6.0).show_value(false).trailing_fill(true);
-            if ui.add(slider).changed() {
+            let response = ui.add(slider).on_hover_text(format!("{volume_db:.0} dB"));
+            if response.changed() {
                 intents.push(Intent::Monitor(MonitorIntent::SetVolumeDb(volume_db.round())));
             }
-            widgets::text(ui, format!("{volume_db:.0} dB"), size::SMALL, theme::MUTED, 46.0, Align::Min);
         }
     });
 }

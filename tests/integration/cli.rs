@@ -15,20 +15,22 @@ use tempfile::TempDir;
 use crate::program::{tokens_of, write_speech};
 
 /// The program with a home of its own, no display and no sound server.
-struct Program {
+pub struct Program {
     home: TempDir,
 }
 
 impl Program {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { home: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A place in its home.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// The program with these arguments, not started yet.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seseragi"));
         command.args(args).env("SESERAGI_HOME", self.path("home")).env("XDG_CONFIG_HOME", self.path("config"));
         command.env("SESERAGI_ASSETS", Path::new(env!("CARGO_MANIFEST_DIR")).join("assets"));
@@ -39,17 +41,18 @@ impl Program {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Ended {
+    /// Runs it to its end.
+    pub fn run(&self, args: &[&str]) -> Ended {
         Ended::from(self.command(args).output().unwrap())
     }
 }
 
 /// How the program ended.
 #[derive(Debug)]
-struct Ended {
-    status: i32,
-    out: String,
-    err: String,
+pub struct Ended {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl From<Output> for Ended {
@@ -66,7 +69,7 @@ impl From<Output> for Ended {
 
 impl Ended {
     /// It failed with this status, and said so once, with all of these parts.
-    fn failed(self, status: i32, parts: &[&str]) {
+    pub fn failed(self, status: i32, parts: &[&str]) {
         assert_eq!(self.status, status, "{self:?}");
         let told: Vec<_> = self.err.lines().filter(|line| line.starts_with("seseragi: ")).collect();
         let telling = told.iter().filter(|line| parts.iter().all(|part| line.contains(part))).count();
