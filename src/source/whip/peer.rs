@@ -10,7 +10,7 @@ use str0m::{
     Candidate, Event, Input, Output, Rtc, RtcConfig,
     change::SdpOffer,
     config::DtlsCert,
-    media::MediaKind,
+    media::{MediaKind, Mid},
     net::{Protocol, Receive},
 };
 
@@ -20,6 +20,10 @@ use crate::{Error, Result};
 /// How many packets wait for one that is missing, and how long: until it has been asked for and sent again.
 const REORDERED: usize = 10;
 const REORDERED_FOR: Duration = Duration::from_millis(100);
+/// So long without media is an outage and no loss.
+const OUTAGE: Duration = Duration::from_millis(200);
+/// So long after it str0m has forgotten what is missing: it knows the last hundred packets.
+const FORGOTTEN_AFTER: Duration = Duration::from_millis(2_500);
 /// What a browser is asked to code the voice with, bits a second; left alone, Chromium takes 32,000.
 const BITRATE: u32 = 128_000;
 
@@ -39,9 +43,14 @@ pub enum Said {
 /// One publisher.
 pub struct Peer {
     rtc: Rtc,
-    /// Whether the sender offered to send again what got lost (RFC 4585). Without RTX, which audio never has, str0m asks only
-    /// where it is told to.
+    /// Whether the sender offered to send again what got lost (RFC 4585).
     sends_again: bool,
+    /// The section that sound comes from.
+    audio: Option<Mid>,
+    /// When the last media came.
+    heard_at: Option<Instant>,
+    /// Nothing is asked for until then.
+    is_patient_until: Option<Instant>,
 }
 
 impl Peer {
@@ -70,7 +79,8 @@ impl Peer {
             .accept_offer(sdp)
             .map_err(|error| Error::invalid(format!("the SDP offer cannot be answered: {error}")))?;
         let sends_again = offer.lines().any(|line| line.trim_end().strip_prefix("a=rtcp-fb:").is_some_and(is_nack));
-        Ok((Self { rtc, sends_again }, with_wishes(&answer.to_sdp_string(), sends_again)))
+        let peer = Self { rtc, sends_again, audio: None, heard_at: None, is_patient_until: None };
+        Ok((peer, with_wishes(&answer.to_sdp_string(), sends_again)))
     }
 
     /// Whether bytes that came from `source` for `local` are for this peer.
@@ -80,10 +90,25 @@ impl Peer {
 
     /// Takes bytes. What the peer cannot make sense of ends it.
     pub fn receive(&mut self, source: SocketAddr, local: SocketAddr, bytes: &[u8], now: Instant) {
+        if is_media(bytes) {
+            self.ask_again(now);
+        }
         if let Some(input) = input(source, local, bytes, now)
             && self.rtc.handle_input(input).is_err()
         {
             self.rtc.disconnect();
+        }
+    }
+
+    /// Decides whether lost packets are asked for. Without RTX, which audio never has, str0m asks only where it is told to. What an
+    /// outage took is a gap: to send it again would burden a network that has just come back.
+    fn ask_again(&mut self, now: Instant) {
+        let Some(audio) = self.audio.filter(|_| self.sends_again) else { return };
+        if self.heard_at.replace(now).is_some_and(|before| now.saturating_duration_since(before) >= OUTAGE) {
+            self.is_patient_until = Some(now + FORGOTTEN_AFTER);
+        }
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(audio, None) {
+            stream.suppress_nack(self.is_patient_until.is_some_and(|until| now < until));
         }
     }
 
@@ -101,11 +126,7 @@ impl Peer {
                 Ok(Output::Timeout(at)) => return Some(at),
                 Ok(Output::Transmit(out)) => say(Said::Transmit(out.destination, out.contents.to_vec())),
                 Ok(Output::Event(Event::MediaData(media))) if media.params.spec().codec.kind() == MediaKind::Audio => {
-                    if self.sends_again
-                        && let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(media.mid, media.rid)
-                    {
-                        stream.suppress_nack(false);
-                    }
+                    self.audio = Some(media.mid);
                     say(Said::Packet(OpusPacket {
                         seq: **media.seq_range.start(),
                         timestamp: media.time.numer(),
@@ -130,6 +151,11 @@ impl Peer {
 
 fn input(source: SocketAddr, destination: SocketAddr, bytes: &[u8], now: Instant) -> Option<Input<'_>> {
     Some(Input::Receive(now, Receive::new(Protocol::Udp, source, destination, bytes).ok()?))
+}
+
+/// Whether a datagram is RTP and not RTCP, STUN or DTLS (RFC 7983, RFC 5761).
+fn is_media(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..=191, kind, ..] if !(192..=223).contains(kind))
 }
 
 /// Whether a line of feedback is `TYPE nack`, for any packet.
