@@ -112,9 +112,14 @@ impl Network {
         self.advance(features, None)
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.head.device()
+    }
+
     /// The state of a lane that has heard nothing yet.
     pub fn online_state(&self) -> OnlineState {
-        let device = self.head.device();
+        let device = self.device();
         let zeros = |len: usize, channels: usize| Tensor::<3>::zeros([1, len, channels], &device);
         let front = zeros(self.front.past_len(), self.front.from());
         let blocks = self.blocks.iter().map(|block| zeros(block.past_len(), self.head.from()));
@@ -136,7 +141,7 @@ impl Network {
         }
         let left_over = state.pending.split_off(time * self.bands);
         let block = std::mem::replace(&mut state.pending, left_over);
-        let features = Tensor::<3>::from_data(TensorData::new(block, [1, time, self.bands]), &self.head.device());
+        let features = Tensor::<3>::from_data(TensorData::new(block, [1, time, self.bands]), &self.device());
         let block_logits = self.advance(features, Some(&mut state.pasts)).into_data().try_to_vec::<f32>();
         logits.extend(block_logits.map_err(|e| Error::internal(format!("cannot read the network's outputs: {e:?}")))?);
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 
+use super::backend::Backend;
 use super::dataset::{Dataset, Split};
 use super::parameters::{self, Parameters, Values};
 use super::spec::TrainSpec;
@@ -42,14 +43,21 @@ pub fn card(spec: &TrainSpec, dataset: &Dataset, base: Option<&Model>) -> Card {
     card
 }
 
-/// The network that a run of `seed` begins with, on a device with autodiff.
-pub fn network(card: &Card, base: Option<&Model>, seed: u64) -> Result<Network> {
-    if let Some(base) = base {
-        return carried_over(card, base, seed);
+/// The network that a run of `seed` begins with, on a device with autodiff. Its values do not depend on the device.
+pub fn network(card: &Card, base: Option<&Model>, seed: u64, backend: Backend) -> Result<Network> {
+    let network = match base {
+        Some(base) => carried_over(card, base, seed)?,
+        None => {
+            let device = Device::flex().autodiff();
+            device.seed(seed);
+            card.model.init(&device)?
+        }
+    };
+    if backend == Backend::Cpu {
+        return Ok(network);
     }
-    let device = Device::flex().autodiff();
-    device.seed(seed);
-    card.model.init(&device)
+    let there = card.model.init(&backend.device()?.autodiff())?;
+    parameters::write(there, &parameters::read(&network))
 }
 
 /// The network of `card`, which has `base`'s features and sizes, on a device with autodiff: the encoder is `base`'s, and

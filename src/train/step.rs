@@ -59,8 +59,7 @@ impl Learner {
 
     /// Learns from `batch`. Computes on the rayon pool that it is called in.
     pub fn step(&mut self, batch: &Batch, learning_rate: f64) -> StepReport {
-        let device = Device::flex().autodiff();
-        let logits = self.network.forward(batch.tensor(&device)); // [items, frames / stride, classes]
+        let logits = self.network.forward(batch.tensor(&self.network.device())); // [items, frames / stride, classes]
         let stride = batch.shape[1] / logits.dims()[1].max(1);
         let windows: Vec<Vec<Window>> =
             batch.windows.iter().map(|item| item.iter().map(|w| w.strided(stride)).collect()).collect();
@@ -72,17 +71,17 @@ impl Learner {
         StepReport { loss: loss.mean, gradient_norm }
     }
 
-    /// The network for recognition: without autodiff, and with the running mean of the weights, which reads a little
-    /// better than the newest.
+    /// The network for recognition: on the CPU, without autodiff, and with the running mean of the weights, which reads a
+    /// little better than the newest.
     pub fn snapshot(&self) -> Network {
-        let network = self.network.valid();
+        let network = self.network.valid().to_device(&Device::flex());
         // Before the first update there is no mean.
         parameters::write(network.clone(), &self.optimiser.average).unwrap_or(network)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::dsp::mel::FeatureConfig;
     use crate::recognise::model::ModelConfig;
@@ -99,7 +98,7 @@ mod tests {
     }
 
     /// Items of noise whose first half is louder in the bands of what is "said".
-    fn batch(rng: &mut Rng) -> Batch {
+    pub(in crate::train) fn batch(rng: &mut Rng) -> Batch {
         let (mut features, mut transcripts) = (Vec::new(), Vec::new());
         for _ in 0..8 {
             let class = 1 + rng.below(3);

@@ -3,8 +3,10 @@
 //!
 //! burn composes both of many tensor operations, each of which reads and writes the whole batch; here a row is read once
 //! ([`conv`], [`norm`]). They enter burn through its extension point: a trait over backends that is implemented for the
-//! plain backend (the computation) and for autodiff over it (the computation, and how its derivative is registered).
+//! plain backend (the computation) and for autodiff over it (the computation, and how its derivative is registered). On other
+//! devices than the CPU the same operations are [`composed`].
 
+mod composed;
 pub mod conv;
 mod machine;
 pub mod norm;
@@ -18,7 +20,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use conv::ConvShape;
 
@@ -26,16 +28,22 @@ use conv::ConvShape;
 /// `[to]`. `padding` rows of zeros are imagined before each item; the output `[batch, time + padding - (kernel - 1) ·
 /// dilation, to]` has a row for each that hears the whole kernel.
 ///
-/// Computes on the current rayon pool; any number of threads gives the same bits.
+/// On the CPU it computes on the current rayon pool; any number of threads gives the same bits.
 pub fn causal_conv(input: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>, dilation: usize, padding: usize) -> Tensor<3> {
+    if input.device() != Device::flex() {
+        return composed::causal_conv(input, weight, bias, dilation, padding);
+    }
     let (input, weight, bias) = (input.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(<Dispatch as FusedOps>::causal_conv(input, weight, bias, dilation, padding))
 }
 
 /// `GELU(LayerNorm(input))` over the last axis, with `gamma` and `beta` of its length.
 ///
-/// Computes on the current rayon pool; any number of threads gives the same bits.
+/// On the CPU it computes on the current rayon pool; any number of threads gives the same bits.
 pub fn norm_gelu(input: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<3> {
+    if input.device() != Device::flex() {
+        return composed::norm_gelu(input, gamma, beta);
+    }
     let (input, gamma, beta) = (input.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
     Tensor::from_dispatch(<Dispatch as FusedOps>::norm_gelu(input, gamma, beta))
 }

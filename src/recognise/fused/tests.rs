@@ -59,14 +59,16 @@ fn the_convolution_and_its_gradients_equal_burns() {
                 Tensor::<1>::from_data(random([to], 8), &device).require_grad(),
             )
         };
-        let (ours, burns) = (make(), make());
-        let our_output = causal_conv(ours.0.clone(), ours.1.clone(), ours.2.clone(), dilation, padding);
-        let output = burns_conv(burns.0.clone(), burns.1.clone(), burns.2.clone(), dilation, padding);
-        assert_close(our_output.clone(), output.clone(), "output");
-        let (by_ours, by_burns) = (backward(&our_output), backward(&output));
-        assert_close(ours.0.grad(&by_ours).unwrap(), burns.0.grad(&by_burns).unwrap(), "by input");
-        assert_close(ours.1.grad(&by_ours).unwrap(), burns.1.grad(&by_burns).unwrap(), "by weight");
-        assert_close(ours.2.grad(&by_ours).unwrap(), burns.2.grad(&by_burns).unwrap(), "by bias");
+        for our_conv in [causal_conv, composed::causal_conv] {
+            let (ours, burns) = (make(), make());
+            let our_output = our_conv(ours.0.clone(), ours.1.clone(), ours.2.clone(), dilation, padding);
+            let output = burns_conv(burns.0.clone(), burns.1.clone(), burns.2.clone(), dilation, padding);
+            assert_close(our_output.clone(), output.clone(), "output");
+            let (by_ours, by_burns) = (backward(&our_output), backward(&output));
+            assert_close(ours.0.grad(&by_ours).unwrap(), burns.0.grad(&by_burns).unwrap(), "by input");
+            assert_close(ours.1.grad(&by_ours).unwrap(), burns.1.grad(&by_burns).unwrap(), "by weight");
+            assert_close(ours.2.grad(&by_ours).unwrap(), burns.2.grad(&by_burns).unwrap(), "by bias");
+        }
     }
 }
 
@@ -81,17 +83,19 @@ fn norm_with_gelu_and_its_gradients_equal_burns() {
                 Tensor::<1>::from_data(random([channels], 5), &device).require_grad(),
             )
         };
-        let (ours, burns) = (make(), make());
-        let our_output = norm_gelu(ours.0.clone(), ours.1.clone(), ours.2.clone());
-        let mut norm = LayerNormConfig::new(channels).init(&device);
-        norm.gamma = burn::module::Param::from_tensor(burns.1.clone());
-        norm.beta = Some(burn::module::Param::from_tensor(burns.2.clone()));
-        let output = gelu(norm.forward(burns.0.clone()));
-        assert_close(our_output.clone(), output.clone(), "output");
-        let (by_ours, by_burns) = (backward(&our_output), backward(&output));
-        assert_close(ours.0.grad(&by_ours).unwrap(), burns.0.grad(&by_burns).unwrap(), "by input");
-        assert_close(ours.1.grad(&by_ours).unwrap(), norm.gamma.val().grad(&by_burns).unwrap(), "by gamma");
-        assert_close(ours.2.grad(&by_ours).unwrap(), norm.beta.unwrap().val().grad(&by_burns).unwrap(), "by beta");
+        for our_norm in [norm_gelu, composed::norm_gelu] {
+            let (ours, burns) = (make(), make());
+            let our_output = our_norm(ours.0.clone(), ours.1.clone(), ours.2.clone());
+            let mut norm = LayerNormConfig::new(channels).init(&device);
+            norm.gamma = burn::module::Param::from_tensor(burns.1.clone());
+            norm.beta = Some(burn::module::Param::from_tensor(burns.2.clone()));
+            let output = gelu(norm.forward(burns.0.clone()));
+            assert_close(our_output.clone(), output.clone(), "output");
+            let (by_ours, by_burns) = (backward(&our_output), backward(&output));
+            assert_close(ours.0.grad(&by_ours).unwrap(), burns.0.grad(&by_burns).unwrap(), "by input");
+            assert_close(ours.1.grad(&by_ours).unwrap(), norm.gamma.val().grad(&by_burns).unwrap(), "by gamma");
+            assert_close(ours.2.grad(&by_ours).unwrap(), norm.beta.unwrap().val().grad(&by_burns).unwrap(), "by beta");
+        }
     }
 }
 
