@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, Position};
+use super::dataset::ClipCache;
 use crate::models::{ModelStore, check_name};
 use crate::recognise::card::civil_date;
 use crate::{Error, Result};
@@ -51,6 +52,11 @@ pub struct CheckpointInfo {
 }
 
 impl Places {
+    /// Where clips are kept as they were decoded, beside the runs.
+    pub fn clip_cache(&self) -> ClipCache {
+        ClipCache::new(self.runs.with_file_name("clips"))
+    }
+
     /// Where the newest checkpoint of the run `name` is kept.
     pub fn checkpoint_of(&self, name: &str) -> PathBuf {
         self.folder(name).join(NEWEST)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::cache::{ClipCache, ClipKey, content_hash};
 use super::{Clip, Dataset, Fault, ListedFile, Listing, Skipped, Split};
 use crate::dsp::resample::Resampler;
 use crate::source::decode::{Audio, read_audio};
@@ -26,6 +27,9 @@ pub struct Loader {
     dataset: Dataset,
     /// The file read last: a label track has many parts of one file.
     open: Option<(PathBuf, Audio)>,
+    /// The hash of the content of the file asked for last.
+    hashed: Option<(PathBuf, blake3::Hash)>,
+    cache: Option<ClipCache>,
 }
 
 impl Loader {
@@ -33,13 +37,18 @@ impl Loader {
     pub fn new(listing: Listing, sample_rate_hz: u32) -> Self {
         let Listing { name, labels, spelling, files, skipped } = listing;
         let dataset = Dataset { name, labels, spelling, sample_rate_hz, skipped, ..Dataset::default() };
-        Self { total: files.len(), files: files.into_iter(), dataset, open: None }
+        Self { total: files.len(), files: files.into_iter(), dataset, open: None, hashed: None, cache: None }
     }
 
     /// A loader of the labelled files of one split only.
     pub fn of_split(mut listing: Listing, sample_rate_hz: u32, split: Split) -> Self {
         listing.files.retain(|file| file.split == split && file.label.is_some());
         Self::new(listing, sample_rate_hz)
+    }
+
+    /// The same, with clips looked for and left in `cache`.
+    pub fn cached(self, cache: Option<ClipCache>) -> Self {
+        Self { cache, ..self }
     }
 
     /// Files read so far, and all.
@@ -62,15 +71,19 @@ impl Loader {
     }
 
     fn load_clip(&mut self, file: &ListedFile) -> Result<Box<[i16]>, (Fault, String)> {
-        if self.open.as_ref().is_none_or(|(path, _)| *path != file.path) {
-            let audio = read_audio(&file.path).map_err(|error| (Fault::Unreadable, error.message))?;
-            self.open = Some((file.path.clone(), audio));
-        }
-        let Some((_, audio)) = &self.open else { return Err((Fault::Unreadable, "no sound".into())) };
-        let samples = usable(audio, file.span_secs)?;
+        let key = self.key(file);
+        let cached = key.zip(self.cache.as_ref()).and_then(|(key, cache)| cache.get(key));
+        let samples = match cached {
+            Some(samples) => samples,
+            None => {
+                let samples = self.decode(file)?;
+                if let Some((key, cache)) = key.zip(self.cache.as_ref()) {
+                    cache.put(key, &samples);
+                }
+                samples
+            }
+        };
         let rate = self.dataset.sample_rate_hz;
-        let samples = resampled(samples.to_vec(), audio.sample_rate_hz, rate)
-            .map_err(|error| (Fault::Unreadable, error.message))?;
         let secs = samples.len() as f32 / rate as f32;
         if self.dataset.spelling.is_some() && file.label.is_some() && secs > LONGEST_TEXT_SECS {
             // A part of it would not hold all of its text.
@@ -82,13 +95,39 @@ impl Loader {
         let is_word = self.dataset.spelling.is_none() && file.label.is_some();
         let longest = (LONGEST_CLIP_SECS * rate as f32) as usize;
         let is_long = is_word && samples.len() > longest;
-        let kept = if is_long { loudest(&samples, longest) } else { &samples };
-        Ok(kept.iter().map(|sample| (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect())
+        Ok(if is_long { loudest(&samples, longest).into() } else { samples })
+    }
+
+    /// Under what the clip of `file` is kept; none where nothing is, or keeping it would save nothing.
+    fn key(&mut self, file: &ListedFile) -> Option<ClipKey> {
+        self.cache.as_ref()?;
+        if self.hashed.as_ref().is_none_or(|(path, _)| *path != file.path) {
+            self.hashed = Some((file.path.clone(), content_hash(&file.path)?));
+        }
+        let (_, content) = self.hashed.as_ref()?;
+        Some(ClipKey::new(content, file.span_secs, self.dataset.sample_rate_hz))
+    }
+
+    /// The clip of `file`, read and resampled.
+    fn decode(&mut self, file: &ListedFile) -> Result<Box<[i16]>, (Fault, String)> {
+        if self.open.as_ref().is_none_or(|(path, _)| *path != file.path) {
+            let audio = read_audio(&file.path).map_err(|error| (Fault::Unreadable, error.message))?;
+            self.open = Some((file.path.clone(), audio));
+        }
+        let Some((_, audio)) = &self.open else { return Err((Fault::Unreadable, "no sound".into())) };
+        let samples = usable(audio, file.span_secs)?;
+        let rate = self.dataset.sample_rate_hz;
+        let samples = resampled(samples.to_vec(), audio.sample_rate_hz, rate)
+            .map_err(|error| (Fault::Unreadable, error.message))?;
+        Ok(samples.iter().map(|sample| (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect())
     }
 
     /// The dataset once every file was read; an error when no clip of it can be used.
     pub fn finish(mut self) -> Result<Dataset> {
         while self.load_next() {}
+        if let Some(cache) = &self.cache {
+            cache.trim();
+        }
         if self.dataset.background.is_empty() {
             self.dataset.background = std::mem::take(&mut self.dataset.held_background);
         }
@@ -150,8 +189,8 @@ fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
 }
 
 /// The stretch of `len` samples with the most energy.
-fn loudest(samples: &[f32], len: usize) -> &[f32] {
-    let energy = |samples: &[f32]| samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum::<f64>();
+fn loudest(samples: &[i16], len: usize) -> &[i16] {
+    let energy = |samples: &[i16]| samples.iter().map(|&sample| i64::from(sample) * i64::from(sample)).sum::<i64>();
     let mut now = energy(&samples[..len]);
     let (mut best, mut best_start) = (now, 0);
     for start in 1..=samples.len() - len {
@@ -197,6 +236,31 @@ mod tests {
         let summary = dataset.summary();
         assert_eq!((summary.items, summary.skipped.len()), (2, 3));
         assert!(summary.to_string().contains("2 clips"));
+    }
+
+    #[test]
+    fn clips_come_from_the_cache_until_their_files_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("set");
+        for (name, step) in [("one/a_07.wav", 0.2f32), ("two/b_07.wav", 0.3)] {
+            let tone: Vec<f32> = (0..16_000).map(|at| 0.5 * (at as f32 * step).sin()).collect();
+            write_wav(&root.join(name), 16_000, &tone);
+        }
+        let cache = ClipCache::new(folder.path().join("clips"));
+        let kept = || std::fs::read_dir(folder.path().join("clips")).map_or(0, Iterator::count);
+        let load = |rate| {
+            let listing = Listing::scan(std::slice::from_ref(&root)).unwrap();
+            let dataset = Loader::new(listing, rate).cached(Some(cache.clone())).finish().unwrap();
+            dataset.clips.into_iter().map(|clip| clip.samples).collect::<Vec<_>>()
+        };
+        let uncached = Loader::new(Listing::scan(std::slice::from_ref(&root)).unwrap(), 8_000).finish().unwrap();
+        let first = load(8_000);
+        assert!(first.iter().eq(uncached.clips.iter().map(|clip| &clip.samples)));
+        assert_eq!((load(8_000), kept()), (first.clone(), 2));
+        assert_eq!((load(12_000)[0].len() / 1_000, kept()), (12, 4));
+        write_wav(&root.join("two/b_07.wav"), 16_000, &tone(16_000, 0.3));
+        let changed = load(8_000);
+        assert_eq!((changed[0] == first[0], changed[1] == first[1], kept()), (true, false, 5));
     }
 
     #[test]
