@@ -44,7 +44,7 @@ pub fn pool(pool: Pool) -> &'static TaskPool {
     start_timers();
     let build = |name: &str| TaskPoolBuilder::new().num_threads(1).thread_name(name.to_owned());
     match pool {
-        Pool::Stream => STREAM.get_or_init(|| build("stream").build()),
+        Pool::Stream => STREAM.get_or_init(|| build("stream").on_thread_spawn(hurry_this_thread).build()),
         Pool::Replay => REPLAY.get_or_init(|| build("replay").build()),
         Pool::Recognise => RECOGNISE.get_or_init(|| build("recognise").build()),
         Pool::Record => RECORD.get_or_init(|| build("record").build()),
@@ -52,14 +52,28 @@ pub fn pool(pool: Pool) -> &'static TaskPool {
     }
 }
 
-/// Starts the thread that wakes every sleeping job. It is as nice as the thread that first sleeps, so that must not be the
-/// trainer's: all jobs would be late then.
+/// Starts the thread that wakes every sleeping job. It is as nice as the thread that first sleeps, so that is one of its own
+/// that hurries: all jobs are as late as this one.
 fn start_timers() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
-        let timer = async_io::Timer::after(Duration::from_secs(3600));
-        let _ = bevy::tasks::block_on(futures_lite::future::poll_once(timer));
+        let first_sleep = || {
+            hurry_this_thread();
+            let timer = async_io::Timer::after(Duration::from_secs(3600));
+            let _ = bevy::tasks::block_on(futures_lite::future::poll_once(timer));
+        };
+        // Without it the timers are as nice as whoever sleeps first.
+        let _ = spawn_thread("timers", first_sleep).map(thread::JoinHandle::join);
     });
+}
+
+/// Goes before whatever is not niced so, as sound servers do. Without effect where the system has no such notion or grants it
+/// to nobody but root.
+fn hurry_this_thread() {
+    #[cfg(target_os = "linux")]
+    {
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), -11);
+    }
 }
 
 /// Gives way to everything else that runs on this machine. Without effect where the system has no such notion.
