@@ -116,7 +116,7 @@ def speak(folder):
 def wake(work):
     words, digits = DATA / "wake-words", DATA / "spoken-digits"
     speak(work / "text")
-    seconds = train("wake", words, epochs=args.epochs or WAKE, seed=1, background=[digits, *args.other])
+    seconds = train("wake", words, epochs=args.epochs or WAKE, seed=1, background=[digits])
     print(f"\n| Wake words ({seconds:.0f} s of training, {args.threads} thread(s)) | right clips | found | 10 dB: found |\n|---|---|---|---|")
     clean, noisy = evaluate("wake", words), evaluate("wake", words, "--snr", 10)
     for quiet, loud in zip(clean["words"], noisy["words"]):
@@ -136,7 +136,6 @@ parser.add_argument("table", choices=["digits", "quick", "speakers", "wake", "sh
 parser.add_argument("--program", default=ROOT / "target/release/seseragi")
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--synthesised", default="demo", help="extra speakers for `speakers`: assets/datasets/make.sh --out DIR --per-word 160")
-parser.add_argument("--other", action="append", default=[], help="speech without the words for `wake`: assets/datasets/other-words.sh DIR")
 parser.add_argument("--epochs", type=int, help="instead of the table's own")
 args = parser.parse_args()
 with tempfile.TemporaryDirectory() as work:

@@ -2,7 +2,7 @@
 //! which it is no word.
 //!
 //! Both are fitted on what was not learnt from: the validation clips as they are and in noise, the same clips backwards,
-//! and background sound that was held back. A network names a word from what distinguishes it from the other words; that
+//! background sound that was held back, and noise, clicks and tones. A network names a word from what distinguishes it from the other words; that
 //! a sound is none of them shows only in how sure it is.
 
 use std::sync::Arc;
@@ -20,6 +20,9 @@ const AT_ONCE: usize = 16;
 
 /// At most so many clips, and so many stretches of background.
 const MOST: usize = 480;
+
+/// Stretches of sounds that were never recorded: noise, clicks, tones.
+const MADE: u64 = 160;
 
 /// Seconds of background in a probe.
 const STRETCH_SECS: f32 = 5.0;
@@ -56,7 +59,10 @@ impl Calibration {
         let kinds = [Probe::Clean as fn(usize) -> Probe, Probe::Noisy, Probe::Backwards];
         let mut probes: Vec<Probe> = kinds.iter().flat_map(|kind| clips.iter().map(|&clip| kind(clip))).collect();
         probes.extend(background.into_iter().step_by(every));
-        probes.sort_by_key(|probe| probe.samples(&dataset).len());
+        if !clips.is_empty() {
+            probes.extend((0..MADE).map(|number| Probe::Made { number, len: stretch }));
+        }
+        probes.sort_by_key(|probe| probe.len(&dataset));
         Self { model, dataset, probes, done: 0, readings: Vec::new() }
     }
 
@@ -218,7 +224,7 @@ mod tests {
         let mut calibration = Calibration::new(Arc::new(random_model(2)), Arc::new(dataset));
         while calibration.advance().unwrap() {}
         let said = calibration.readings.iter().filter(|reading| reading.has_word()).count();
-        assert_eq!((calibration.readings.len(), said), (2 * 3 + 3, 4));
+        assert_eq!((calibration.readings.len(), said), (2 * 3 + 3 + MADE as usize, 4));
         let decoding = calibration.decoding();
         assert!(decoding.thresholds.iter().all(|threshold| (LOWEST..=HIGHEST).contains(threshold)), "{decoding:?}");
         assert!((0.2..=8.0).contains(&decoding.temperature));

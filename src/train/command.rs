@@ -10,6 +10,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::backend::Backend;
 use super::batch::low_priority_pool;
 use super::dataset::{Listing, Loader, Split, find};
 use super::evaluate::{Background, Conditions, Evaluation, save_confusion};
@@ -34,6 +35,9 @@ pub struct TrainArgs {
     /// A set or folder of sound in which none of the words is said, to learn to stay silent (may be given again)
     #[arg(long, value_name = "PATH")]
     pub background: Vec<String>,
+    /// Learn words without the other speech that ships with the program
+    #[arg(long)]
+    pub no_other_speech: bool,
     /// Epochs to train
     #[arg(long, default_value_t = 20)]
     pub epochs: u32,
@@ -64,6 +68,9 @@ pub struct TrainArgs {
     /// Learn from at most so many clips, of each word as many as of the others
     #[arg(long, value_name = "CLIPS")]
     pub limit: Option<usize>,
+    /// What computes the steps: cpu, or wgpu and cuda where they are built in
+    #[arg(long, value_enum, default_value_t = Backend::Cpu)]
+    pub backend: Backend,
     /// Threads to compute on
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
@@ -149,6 +156,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
     let spec = TrainSpec {
         more_datasets: more.to_vec(),
         background: args.background.clone(),
+        no_other_speech: args.no_other_speech,
         epochs: args.epochs,
         batch_size: args.batch_size,
         learning_rate: args.learning_rate,
@@ -158,6 +166,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
         base_model: args.from.clone(),
         words: args.words.clone(),
         size: args.size,
+        backend: args.backend,
         limit_samples: args.limit,
         ..TrainSpec::new(&args.out, first)
     };

@@ -1,6 +1,7 @@
 //! Training in the background: datasets, augmentation, loss, runs, checkpoints, evaluation.
 
 pub mod augment;
+pub mod backend;
 pub mod batch;
 pub mod calibrate;
 pub mod checkpoint;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::augment::noise::Noise;
+use super::augment::noise::{Noise, clicks, event, tones};
 use super::augment::scene::active_power;
 use super::batch::Batch;
 use super::dataset::Dataset;
@@ -27,6 +27,13 @@ pub enum Probe {
     Noisy(usize),
     /// A clip from its end to its start: a voice without a word.
     Backwards(usize),
+    /// Some seconds of noise, clicks, tones or other sounds that were never recorded, one of many.
+    Made {
+        /// Which one.
+        number: u64,
+        /// Its samples.
+        len: usize,
+    },
     /// A stretch of held background.
     Background {
         /// The sound.
@@ -39,10 +46,16 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// The samples that it is made of.
-    pub fn samples<'a>(&self, dataset: &'a Dataset) -> &'a [i16] {
+    /// Its length in samples, without the silence around it.
+    pub fn len(&self, dataset: &Dataset) -> usize {
+        if let Self::Made { len, .. } = *self { len } else { self.recorded(dataset).len() }
+    }
+
+    /// The samples that it is made of, if it was recorded.
+    fn recorded<'a>(&self, dataset: &'a Dataset) -> &'a [i16] {
         match *self {
             Self::Clean(clip) | Self::Noisy(clip) | Self::Backwards(clip) => &dataset.clips[clip].samples,
+            Self::Made { .. } => &[],
             Self::Background { sound, from, stretch } => {
                 let samples = &dataset.held_background[sound];
                 &samples[from..(from + stretch).min(samples.len())]
@@ -54,7 +67,7 @@ impl Probe {
     fn transcript(&self, dataset: &Dataset) -> Vec<usize> {
         match *self {
             Self::Clean(clip) | Self::Noisy(clip) => dataset.classes(dataset.clips[clip].label),
-            Self::Backwards(_) | Self::Background { .. } => Vec::new(),
+            Self::Backwards(_) | Self::Made { .. } | Self::Background { .. } => Vec::new(),
         }
     }
 
@@ -63,10 +76,13 @@ impl Probe {
         let rate = dataset.sample_rate_hz as f32;
         let lead = (LEAD_SECS * rate) as usize;
         let mut sound = vec![0.0; lead + len + (TAIL_SECS * rate) as usize];
-        let samples = self.samples(dataset);
+        let samples = self.recorded(dataset);
         let float = |&sample: &i16| f32::from(sample) / 32_768.0;
         let slots = sound[lead..].iter_mut();
-        match self {
+        match *self {
+            Self::Made { number, len } => {
+                slots.zip(made(number, len, rate)).for_each(|(slot, sample)| *slot = sample);
+            }
             Self::Backwards(_) => slots.zip(samples.iter().rev()).for_each(|(slot, sample)| *slot = float(sample)),
             _ => slots.zip(samples).for_each(|(slot, sample)| *slot = float(sample)),
         }
@@ -79,6 +95,28 @@ impl Probe {
         }
         sound
     }
+}
+
+/// Sound number `number` of those in which nobody speaks, `len` samples.
+fn made(number: u64, len: usize, sample_rate_hz: f32) -> Vec<f32> {
+    let mut rng = Rng::at(0, 1, number);
+    let mut sound = match number % 8 {
+        kind @ 0..4 => Noise::ALL[kind as usize].samples(len, sample_rate_hz, &mut rng),
+        4 => clicks(len, sample_rate_hz, &mut rng),
+        5 | 6 => tones(len, sample_rate_hz, &mut rng),
+        _ => {
+            let mut events = Vec::new();
+            while events.len() < len {
+                events.extend(event(sample_rate_hz, &mut rng));
+                events.resize(events.len() + (rng.between(0.1, 0.6) * sample_rate_hz) as usize, 0.0);
+            }
+            events.truncate(len);
+            events
+        }
+    };
+    let gain = 10f32.powf(rng.between(-40.0, -14.0) / 20.0) / active_power(&sound).sqrt().max(1e-6);
+    sound.iter_mut().for_each(|sample| *sample = (*sample * gain).clamp(-1.0, 1.0));
+    sound
 }
 
 /// What a network made of a probe.
@@ -98,7 +136,7 @@ impl Reading {
 
 /// What `network` (without autodiff) makes of probes. Computes on the rayon pool that it is called in.
 pub fn read(network: &Network, features: &FeatureConfig, probes: &[Probe], dataset: &Dataset) -> Result<Vec<Reading>> {
-    let longest = probes.iter().map(|probe| probe.samples(dataset).len()).max().unwrap_or(0);
+    let longest = probes.iter().map(|probe| probe.len(dataset)).max().unwrap_or(0);
     let sounds = probes.iter().map(|probe| probe.sound(dataset, longest)).collect();
     let transcripts = probes.iter().map(|probe| probe.transcript(dataset)).collect();
     let batch = Batch::new(features, sounds, transcripts)?;

@@ -12,7 +12,7 @@ use super::log::{Line, RunLog};
 use super::parameters;
 pub use super::places::Places;
 use super::progress::LossPoint;
-use super::spec::TrainSpec;
+use super::spec::{OTHER_SPEECH, TrainSpec};
 use super::start;
 use super::step::{LEARNING_RATE, Learner, Schedule};
 use super::validate::Validation;
@@ -96,6 +96,7 @@ impl Run {
     /// even two labels; its files are not read yet.
     pub fn new(spec: TrainSpec, places: Places) -> Result<Self> {
         spec.validate()?;
+        spec.backend.device()?;
         let roots = spec.datasets().map(|name| find(name, &places.datasets)).collect::<Result<Vec<_>>>()?;
         Listing::check_folders(&roots)?;
         spec.background.iter().try_for_each(|name| find(name, &places.datasets).map(drop))?;
@@ -196,8 +197,11 @@ impl Run {
         if let Some(clips) = self.spec.limit_samples {
             listing.limit(clips);
         }
-        for name in &self.spec.background {
-            listing.add_background(&find(name, &self.places.datasets)?)?;
+        let other_speech = find(OTHER_SPEECH, &self.places.datasets).ok();
+        let is_wanted = listing.spelling.is_none() && !self.spec.no_other_speech;
+        let named = self.spec.background.iter().map(|name| find(name, &self.places.datasets));
+        for root in named.chain(other_speech.filter(|_| is_wanted).map(Ok)) {
+            listing.add_background(&root?)?;
         }
         let checkpoint = match (&self.spec.specific_checkpoint, self.spec.resume_from_checkpoint) {
             (Some(name), _) => Some(self.places.load_checkpoint(name)?),
@@ -219,7 +223,10 @@ impl Run {
         let given_rate = resumed_rate.or(base_rate).or(self.spec.sample_rate_hz);
         let rate = given_rate.unwrap_or_else(|| natural_rate(&listing));
         let total = listing.files.len();
-        self.stage = Stage::Load(Box::new(Loader::new(listing, rate)), checkpoint.map(Box::new));
+        self.stage = Stage::Load(
+            Box::new(Loader::new(listing, rate).cached(Some(self.places.clip_cache()))),
+            checkpoint.map(Box::new),
+        );
         Ok(Outcome::Loading { read: 0, total })
     }
 
@@ -337,7 +344,7 @@ impl Training {
         };
         let mut position = Position::new(spec.clone(), dataset.tokens().to_vec(), dataset.sample_rate_hz);
         let mut checkpointed = None;
-        let mut learner = Learner::new(start::network(&card, base, spec.seed)?);
+        let mut learner = Learner::new(start::network(&card, base, spec.seed, spec.backend)?);
         if let Some(checkpoint) = checkpoint {
             learner.network = parameters::write(learner.network, &checkpoint.weights)?;
             learner.optimiser = checkpoint.optimiser;

@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::backend::Backend;
 use crate::recognise::sizes::Size;
 use crate::{Error, Result};
+
+/// The set of speech that every training of words hears, to learn what is none of them.
+pub const OTHER_SPEECH: &str = "_other_speech";
 
 /// An order for a training run; the JSON body of `POST /api/train/start`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub struct TrainSpec {
     /// is not used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub background: Vec<String>,
+    /// Whether words are learnt without the other speech that ships with the program ([`OTHER_SPEECH`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_other_speech: bool,
     /// Epochs to train.
     #[serde(default = "default_epochs")]
     pub epochs: u32,
@@ -50,6 +57,9 @@ pub struct TrainSpec {
     /// How large the network is.
     #[serde(default, skip_serializing_if = "Size::is_usual")]
     pub size: Size,
+    /// What the steps are computed on.
+    #[serde(default, skip_serializing_if = "Backend::is_usual")]
+    pub backend: Backend,
     /// The model that it begins with: weights, sizes and features are its, words that it does not know are new to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_model: Option<String>,
@@ -77,6 +87,7 @@ impl TrainSpec {
             dataset_name: dataset_name.into(),
             more_datasets: Vec::new(),
             background: Vec::new(),
+            no_other_speech: false,
             epochs: default_epochs(),
             batch_size: default_batch_size(),
             learning_rate: None,
@@ -87,6 +98,7 @@ impl TrainSpec {
             patience_epochs: None,
             sample_rate_hz: None,
             size: Size::default(),
+            backend: Backend::default(),
             base_model: None,
             words: Vec::new(),
             takes_over: false,

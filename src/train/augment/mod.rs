@@ -5,7 +5,9 @@
 pub mod effects;
 pub mod mask;
 pub mod noise;
+mod pitch;
 pub mod scene;
+mod voices;
 pub mod warp;
 
 pub use scene::{Composer, Scene};

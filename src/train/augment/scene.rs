@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::effects::{colour, played_faster, room, telephone, with_tempo};
+use super::effects::{colour, room, telephone};
 use super::noise::{Noise, event, to_unit_power};
-use crate::train::dataset::{Clip, Dataset, Split};
+use super::voices::Voices;
+use crate::train::dataset::Dataset;
 use crate::train::rng::Rng;
 
 /// Of a word's energy so much must have been heard before it may be named: what is left is its last sound.
@@ -16,9 +17,6 @@ const LATEST_SECS: f32 = 0.1;
 
 /// Kept free at a scene's end, since a network that hears no future names a word shortly after it.
 const TAIL_SECS: f32 = 0.3;
-
-/// A label that is new is said so many times as often as one that is known.
-const NEW_SHARES: usize = 3;
 
 /// Sound and what is said in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,23 +32,15 @@ pub struct Scene {
 /// Composes scenes from the train split of a dataset.
 pub struct Composer {
     dataset: Arc<Dataset>,
-    /// Indices of the train clips, by label; labels without any are left out.
-    by_label: Vec<Vec<usize>>,
+    voices: Voices,
     scene_len: usize,
 }
 
 impl Composer {
     /// A composer of scenes of `scene_secs`.
     pub fn new(dataset: Arc<Dataset>, scene_secs: f32) -> Self {
-        let mut by_label = vec![Vec::new(); dataset.labels.len()];
-        for (index, clip) in dataset.clips.iter().enumerate().filter(|(_, clip)| clip.split == Split::Train) {
-            by_label[clip.label].push(index);
-        }
-        let said_more: Vec<Vec<usize>> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
-        by_label.extend((1..NEW_SHARES).flat_map(|_| said_more.iter().cloned()));
-        by_label.retain(|clips| !clips.is_empty());
         let scene_len = (scene_secs * dataset.sample_rate_hz as f32) as usize;
-        Self { dataset, by_label, scene_len }
+        Self { voices: Voices::new(dataset.clone()), dataset, scene_len }
     }
 
     /// The length of every scene in samples.
@@ -93,8 +83,8 @@ impl Composer {
         let (mut transcript, mut spans) = (Vec::new(), Vec::new());
         let is_dense = rng.chance(0.3);
         let mut place = (rng.between(0.0, 1.0) * rng.unit() * rate) as usize;
-        while !self.by_label.is_empty() {
-            let (voice, label) = self.next_voice(rng);
+        while !self.voices.is_empty() {
+            let (voice, label) = self.voices.next(rng);
             if place + voice.len() > usable {
                 break;
             }
@@ -121,72 +111,6 @@ impl Composer {
         (samples, transcript, spans)
     }
 
-    /// What comes next in a scene, and its label: most often a word or text, now and then a voice that says none.
-    fn next_voice(&self, rng: &mut Rng) -> (Vec<f32>, Option<usize>) {
-        let kind = rng.unit();
-        let (background, backwards, scrambled) = (0.12, 0.12, 0.06);
-        if kind < background && !self.dataset.background.is_empty() {
-            return (self.stretch_of_background(rng), None);
-        }
-        if kind > 1.0 - scrambled {
-            return (self.voice(&self.scrambled(rng), rng), None);
-        }
-        let clip = self.any_clip(rng);
-        if kind > 1.0 - scrambled - backwards {
-            let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
-            return (self.voice(&backwards, rng), None);
-        }
-        (self.voice(&clip.samples, rng), Some(clip.label))
-    }
-
-    /// A clip of any label, each label as likely as the others.
-    fn any_clip(&self, rng: &mut Rng) -> &Clip {
-        let clips = &self.by_label[rng.below(self.by_label.len())];
-        &self.dataset.clips[clips[rng.below(clips.len())]]
-    }
-
-    /// Two to six pieces of words, each of another clip: the sounds of speech, and no word.
-    fn scrambled(&self, rng: &mut Rng) -> Vec<i16> {
-        let rate = self.dataset.sample_rate_hz as f32;
-        let mut samples: Vec<i16> = Vec::new();
-        for _ in 0..rng.below(5) + 2 {
-            let clip = &self.any_clip(rng).samples;
-            let len = ((rng.between(0.05, 0.16) * rate) as usize).min(2 * clip.len() / 5);
-            let start = rng.below(clip.len() - len + 1);
-            let flank = len.min((0.005 * rate) as usize).max(1);
-            samples.extend(clip[start..start + len].iter().enumerate().map(|(at, &sample)| {
-                let edge = (at.min(len - 1 - at) as f32 / flank as f32).min(1.0);
-                (edge * f32::from(sample)) as i16
-            }));
-        }
-        samples
-    }
-
-    /// A clip as another speaker might have said it, at unit power.
-    fn voice(&self, samples: &[i16], rng: &mut Rng) -> Vec<f32> {
-        let mut voice: Vec<f32> = samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
-        if rng.chance(0.8) {
-            let pitch = 0.2;
-            voice = played_faster(&voice, rng.between(-pitch, pitch).exp());
-        }
-        if rng.chance(0.3) {
-            voice = with_tempo(&voice, rng.between(-0.2, 0.2).exp(), self.dataset.sample_rate_hz);
-        }
-        if rng.chance(0.3) {
-            colour(&mut voice, self.dataset.sample_rate_hz as f32, rng);
-        }
-        to_unit_power(&mut voice);
-        voice
-    }
-
-    /// Up to two seconds of sound without a label, at unit power.
-    fn stretch_of_background(&self, rng: &mut Rng) -> Vec<f32> {
-        let whole = &self.dataset.background[rng.below(self.dataset.background.len())];
-        let len = whole.len().min(2 * self.dataset.sample_rate_hz as usize);
-        let start = rng.below(whole.len() - len + 1);
-        self.voice(&whole[start..start + len], rng)
-    }
-
     /// No word: background sound, or nothing but what is added later.
     fn wordless(&self, rng: &mut Rng) -> Vec<f32> {
         let has_background = !self.dataset.background.is_empty() && rng.chance(0.5);
@@ -197,7 +121,7 @@ impl Composer {
     fn background(&self, rng: &mut Rng) -> Vec<f32> {
         let mut samples = Vec::with_capacity(self.scene_len);
         while samples.len() < self.scene_len {
-            samples.extend(self.stretch_of_background(rng));
+            samples.extend(self.voices.stretch_of_background(rng));
             let gap_secs = rng.between(0.0, 0.6);
             samples.resize(samples.len() + (gap_secs * self.dataset.sample_rate_hz as f32) as usize + 1, 0.0);
         }
@@ -275,7 +199,7 @@ pub fn to_16_bit_grid(samples: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::dataset::Clip;
+    use crate::train::dataset::{Clip, Split};
 
     /// Three labels of tones; the validation clip is full scale, so that its use would be heard.
     fn dataset(with_background: bool) -> Arc<Dataset> {

@@ -51,17 +51,17 @@ pub fn find(name_or_path: &str, known_folders: &[PathBuf]) -> Result<PathBuf> {
             "the dataset {name_or_path} is a file: give the folder that has one sub-folder for each label"
         )));
     }
-    let names: Vec<String> = known_folders.iter().flat_map(|folder| sub_folders(folder).unwrap_or_default()).collect();
+    let names = known_names(known_folders);
     let known = if names.is_empty() { String::new() } else { format!(" (known names: {})", names.join(", ")) };
     Err(Error::not_found(format!(
         "the dataset {name_or_path} does not exist: give a known name or a folder's path{known}"
     )))
 }
 
-/// The names of all datasets in `known_folders`.
+/// The names of all datasets in `known_folders`; what begins with `_` has no labels and is none.
 pub fn known_names(known_folders: &[PathBuf]) -> Vec<String> {
-    let names: BTreeSet<String> =
-        known_folders.iter().flat_map(|folder| sub_folders(folder).unwrap_or_default()).collect();
+    let folders = known_folders.iter().flat_map(|folder| sub_folders(folder).unwrap_or_default());
+    let names: BTreeSet<String> = folders.filter(|name| !name.starts_with('_')).collect();
     names.into_iter().collect()
 }
 
@@ -134,10 +134,18 @@ impl Listing {
         refuse_few(&self.name, &self.labels)
     }
 
-    /// Adds the sound at `root` as background: in none of it is a word said. What the set there keeps for its test is
-    /// left out, so that false alarms can be counted on it.
+    /// Adds the sound at `root` as background: in none of it is a word said. Left out is what the set there keeps for its
+    /// test, so that false alarms can be counted on it, and a file whose label or name says one of the words.
     pub fn add_background(&mut self, root: &Path) -> Result<()> {
-        let heard = wordless(root)?.into_iter().filter(|item| item.split != Split::Test);
+        let words: Vec<String> = self.labels.iter().map(|label| slug(label)).collect();
+        let says_a_word = |item: &Item| {
+            let label = label_of(&item.said).unwrap_or_default();
+            let name = slug(&format!("{label} {}", item.path.file_stem().unwrap_or_default().to_string_lossy()));
+            words.iter().any(|word| name.contains(word))
+        };
+        let mut heard = wordless(root)?;
+        heard.retain(|item| item.split != Split::Test && !says_a_word(item));
+        let heard = heard.into_iter();
         self.files.extend(heard.map(|Item { path, span_secs, split, .. }| ListedFile {
             path,
             span_secs,
@@ -204,6 +212,13 @@ pub fn refuse_few(name: &str, labels: &[String]) -> Result<()> {
     }
 }
 
+/// The words of `text` in small letters, with a dash before, between and after them.
+fn slug(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold("-".to_owned(), |slug, word| slug + word + "-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +282,14 @@ mod tests {
         let added: Vec<_> = listing.files[2..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
         assert_eq!(added, [Some("x_07.wav"), Some("x_08.wav")]);
         assert_eq!((listing.labels.len(), listing.files[2].label), (2, None));
+        // What says one of the words, in its folder's name or its own, is no background.
+        let speaking = folder_with(&["yes/z_07.wav", "well/oh-yes-of-course_08.wav", "well/yesterday_09.wav"]);
+        let before = listing.files.len();
+        listing.add_background(speaking.path()).unwrap();
+        let added: Vec<_> =
+            listing.files[before..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
+        assert_eq!(added, [Some("yesterday_09.wav")]);
+        listing.files.truncate(before);
         let loose = folder_with(&(0..100).map(|at| format!("{at}.wav")).collect::<Vec<_>>());
         listing.add_background(loose.path()).unwrap();
         assert!((60..=95).contains(&(listing.files.len() - 4)), "{} files", listing.files.len());

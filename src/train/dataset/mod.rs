@@ -4,6 +4,7 @@
 //! Speech Commands' `_background_noise_` and `_unknown_`) has no label; it is mixed in as background. Hidden folders are
 //! ignored.
 
+mod cache;
 mod check;
 pub mod command;
 mod join;
@@ -15,6 +16,7 @@ mod split;
 mod survey;
 mod tables;
 
+pub use cache::ClipCache;
 pub use check::{Problem, Report, check};
 pub use join::{Joining, join};
 pub use listing::{ListedFile, Listing, find, known_names};

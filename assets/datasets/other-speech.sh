@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Makes `_other_speech/`, the speech that every training of words hears to learn what is none of them: sentences and short
+# phrases in many synthetic voices and some languages, 16 kHz mono FLAC. A file is named after what is said in it, so that
+# a training leaves out what says one of its words. No sentence has a digit or what sounds like one.
+# Needs Debian's flite, espeak-ng and sox.
+#
+#   bash assets/datasets/other-speech.sh [DIR]
+set -euo pipefail
+export LC_ALL=C.UTF-8
+out=${1:-$(dirname "$0")/_other_speech}
+for tool in flite espeak-ng sox; do
+    command -v "$tool" >/dev/null || { echo "other-speech.sh: needs $tool (apt install flite espeak-ng sox)" >&2; exit 1; }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+english=(
+    "the river was quiet in the early morning" "can you hear the water under the bridge" "my sister plays the violin every day"
+    "please close the window, it is getting cold" "we walked along the beach until it was dark" "he never says what he thinks"
+    "there is fresh bread on the kitchen table" "let us meet at the station after lunch" "I have no idea where my keys are"
+    "the children are playing in the garden" "turn the music down a little, please" "what a beautiful picture"
+    "she is reading a book about the moon" "yesterday it rained all afternoon" "good evening, ladies and gentlemen"
+    "the museum opens again in spring" "show me the way back home" "thank you, that is very kind"
+    "a small bird sat on the old stone wall" "he has been working here since last summer" "would you like some coffee or tea"
+    "the teacher asked a difficult question" "nobody knew the answer" "please speak slowly and clearly"
+    "my phone is almost empty" "it was a long and happy journey" "the train leaves from platform B"
+    "look at these lovely colours" "we should buy some apples and cheese" "the doctor will see you now"
+    "start the machine and wait a minute" "stop, that is much louder than before" "raise your hand and say hello"
+    "the weather is changing quickly" "people come here from all over the world" "everything is possible, perhaps"
+    "water boils and becomes steam" "the engine makes a strange noise" "she laughed and shook her head"
+    "yes, of course" "no, not at all" "excuse me, where is the exit" "good night and sleep well"
+    "open the door" "listen carefully" "what is that" "who are you" "how does it work" "maybe tomorrow" "let me think"
+    "left, right, up and down" "on and off" "red, yellow, green, blue" "black and white" "happy birthday"
+    "mother and father" "cat, dog, horse and mouse" "house, tree, street and city" "paper, pencil, scissors"
+    "sunday, monday, tuesday" "hundred, thousand, million" "plus, minus, equals" "hmm, well, okay" "oh, I see"
+    "they said the service was very slow" "the joke was told by an old man"
+    "finding silver in the nice night sky" "the line of pine trees behind the hill" "threads and trees and breeze"
+    "sicker kids, thick bricks" "fine wine in a hive" "heaven, eleven, clever, never" "hero, arrow, borrow, narrow"
+    "wonder, under, thunder" "floor, door, more, store" "eat, late, gate, straight" "tour, you, through, blue"
+    "computing is a matter of comfort" "a lexicon, an extra election" "service and harvest, jars and cars"
+)
+other=(
+    "de:der Fluss murmelt leise unter der alten Brücke" "de:können Sie mich gut verstehen" "de:wir treffen uns morgen früh im Museum"
+    "de:das Wetter wird langsam wieder besser" "de:guten Abend, meine Damen und Herren" "fr:bonjour, comment allez-vous"
+    "fr:la rivière coule sous le vieux pont" "fr:je voudrais un café et du pain" "fr:les enfants jouent dans le jardin"
+    "fr:il fait très beau ce matin" "es:buenos días, cómo se llama usted" "es:el agua del río nunca se detiene"
+    "es:me gusta mucho la música" "es:hasta mañana por la tarde" "it:buongiorno a tutti, benvenuti" "it:la finestra della cucina è aperta"
+    "it:andiamo insieme al mercato" "pt:muito obrigado pela ajuda" "pt:a casa fica perto da praia" "pl:dzień dobry, jak się pan ma"
+    "pl:woda w rzece jest zimna" "sv:det var en gång en liten flicka" "sv:tack så mycket för maten" "nl:waar is het station, alstublieft"
+    "nl:de kinderen spelen in de tuin" "fi:hyvää huomenta kaikille" "tr:günaydın, nasılsınız" "hu:jó napot kívánok mindenkinek"
+    "cs:dobrý den, jak se máte" "ro:apa curge sub podul vechi" "ru:доброе утро, как дела" "el:καλημέρα σε όλους"
+    "hi:नमस्ते आप कैसे हैं" "id:selamat pagi, apa kabar" "sw:habari za asubuhi, rafiki" "cmn-latn-pinyin:ni3 hao3, jin1 tian1 tian1 qi4 hen3 hao3"
+    "ja:おはようございます" "ja:かわのおとがきこえます" "ko:안녕하세요 반갑습니다" "vi:xin chào các bạn"
+)
+flite_voices=(slt rms awb kal16)
+accents=(en-us en-gb en-gb-x-rp en-gb-scotland en-us-nyc en-gb-x-gbclan en-gb-x-gbcwmd en-029)
+variants=(f2 m3 f4 m7 f5 m1 f3 m6 klatt2 m2 m8 f1 klatt4 m4)
+rm -rf "$out"
+mkdir -p "$out"
+# keep NUMBER LANGUAGE TEXT: the sound in $work/raw.wav as a clip of the set, named in letters that every file system has.
+keep() {
+    local said
+    said=$(printf '%s' "$3" | iconv -f utf-8 -t ascii//TRANSLIT | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z]\+/-/g; s/^-//; s/-$//')
+    sox -V1 -R -D "$work/raw.wav" -b 16 -c 1 -C 8 "$out/$(printf '%03d' "$1")-$2${said:+-$said}.flac" \
+        gain -8 rate -v 16000 highpass 60 gain -n -3 silence 1 0.005 0.25% reverse silence 1 0.005 0.25% reverse fade t 0.004
+}
+n=0
+for text in "${english[@]}"; do
+    if ((n % 2 == 0)); then
+        flite -voice "${flite_voices[$((n / 2 % 4))]}" --setf duration_stretch="0.$((80 + n * 7 % 20))" -t "$text" "$work/raw.wav"
+    else
+        voice=${accents[$((n / 2 % 8))]}+${variants[$((n / 2 % 14))]}
+        espeak-ng -v "$voice" -s $((120 + n * 13 % 60)) -p $((25 + n * 11 % 50)) -w "$work/raw.wav" "$text"
+    fi
+    keep "$n" en "$text"
+    n=$((n + 1))
+done
+for entry in "${other[@]}"; do
+    espeak-ng -v "${entry%%:*}+${variants[$((n % 14))]}" -s $((115 + n * 13 % 50)) -p $((25 + n * 11 % 50)) -w "$work/raw.wav" "${entry#*:}"
+    language=${entry%%:*}
+    keep "$n" "${language%%-*}" "${entry#*:}"
+    n=$((n + 1))
+done

@@ -1,0 +1,208 @@
+//! The voices that scenes are composed of: clips as other speakers might have said them, and what sounds like speech and
+//! is no word.
+
+use std::sync::Arc;
+
+use super::effects::{colour, played_faster, with_tempo};
+use super::noise::to_unit_power;
+use super::pitch::with_pitch;
+use crate::train::dataset::{Clip, Dataset, Split};
+use crate::train::rng::Rng;
+
+/// A label that is new is said so many times as often as one that is known.
+const NEW_SHARES: usize = 3;
+
+/// Shares of what comes in a scene beside words: background, words backwards, words in many pieces and in halves. More of them
+/// and it is silent where speakers differ from those it knows; less and it hears words in any speech.
+const BACKGROUND: f32 = 0.12;
+const BACKWARDS: f32 = 0.1;
+const SCRAMBLED: f32 = 0.04;
+const SPLICED: f32 = 0.04;
+
+/// A word's first or last part is missing this often, and at most so much of the word.
+const WORN: f32 = 0.35;
+const MOST_MISSING: f32 = 0.2;
+
+/// Another size of the speaker, as the logarithm of all frequencies together: how often, and at most.
+const SIZED: f32 = 0.8;
+const MOST_SIZE: f32 = 0.22;
+
+/// Another pitch alone, as a logarithm: how often, and the deepest and highest.
+const PITCHED: f32 = 0.5;
+const DEEPEST: f32 = -0.25;
+const HIGHEST: f32 = 0.6;
+
+/// Draws voices from the train split of a dataset.
+pub struct Voices {
+    dataset: Arc<Dataset>,
+    /// Indices of the train clips, by label; labels without any are left out.
+    by_label: Vec<Vec<usize>>,
+}
+
+impl Voices {
+    /// The voices of `dataset`.
+    pub fn new(dataset: Arc<Dataset>) -> Self {
+        let mut by_label = vec![Vec::new(); dataset.labels.len()];
+        for (index, clip) in dataset.clips.iter().enumerate().filter(|(_, clip)| clip.split == Split::Train) {
+            by_label[clip.label].push(index);
+        }
+        let said_more: Vec<Vec<usize>> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
+        by_label.extend((1..NEW_SHARES).flat_map(|_| said_more.iter().cloned()));
+        by_label.retain(|clips| !clips.is_empty());
+        Self { dataset, by_label }
+    }
+
+    /// Whether there is no clip to learn from.
+    pub fn is_empty(&self) -> bool {
+        self.by_label.is_empty()
+    }
+
+    /// What comes next in a scene, and its label: most often a word or text, now and then a voice that says none. There
+    /// must be a clip.
+    pub fn next(&self, rng: &mut Rng) -> (Vec<f32>, Option<usize>) {
+        let kind = rng.unit();
+        if kind < BACKGROUND && !self.dataset.background.is_empty() {
+            return (self.stretch_of_background(rng), None);
+        }
+        if kind > 1.0 - SCRAMBLED {
+            return (self.voice(&self.scrambled(rng), rng), None);
+        }
+        if kind > 1.0 - SCRAMBLED - SPLICED {
+            return (self.voice(&self.spliced(rng), rng), None);
+        }
+        let clip = self.any_clip(rng);
+        if kind > 1.0 - SCRAMBLED - SPLICED - BACKWARDS {
+            let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
+            return (self.voice(&backwards, rng), None);
+        }
+        (self.voice(self.worn(clip, rng), rng), Some(clip.label))
+    }
+
+    /// A clip whose first or last sound may be missing in part, as where it is spoken softly or with another accent.
+    fn worn<'a>(&self, clip: &'a Clip, rng: &mut Rng) -> &'a [i16] {
+        let len = clip.samples.len() as f32;
+        // A text would lose letters.
+        let wears = self.dataset.spelling.is_none();
+        let mut missing =
+            || if wears && rng.chance(WORN) { (rng.between(0.0, MOST_MISSING) * len) as usize } else { 0 };
+        let (first, last) = (missing(), missing());
+        &clip.samples[first..clip.samples.len() - last]
+    }
+
+    /// A clip of any label, each label as likely as the others.
+    fn any_clip(&self, rng: &mut Rng) -> &Clip {
+        let clips = &self.by_label[rng.below(self.by_label.len())];
+        &self.dataset.clips[clips[rng.below(clips.len())]]
+    }
+
+    /// Two to six pieces of words, each of another clip: the sounds of speech, and no word.
+    fn scrambled(&self, rng: &mut Rng) -> Vec<i16> {
+        let rate = self.dataset.sample_rate_hz as f32;
+        let mut samples: Vec<i16> = Vec::new();
+        for _ in 0..rng.below(5) + 2 {
+            let clip = &self.any_clip(rng).samples;
+            let len = ((rng.between(0.05, 0.16) * rate) as usize).min(2 * clip.len() / 5);
+            let start = rng.below(clip.len() - len + 1);
+            let flank = len.min((0.005 * rate) as usize).max(1);
+            samples.extend(clip[start..start + len].iter().enumerate().map(|(at, &sample)| {
+                let edge = (at.min(len - 1 - at) as f32 / flank as f32).min(1.0);
+                (edge * f32::from(sample)) as i16
+            }));
+        }
+        samples
+    }
+
+    /// The beginning of one word and the end of another one, or either alone: no word, however much it begins or ends like
+    /// one. The two parts are of about half a word each.
+    fn spliced(&self, rng: &mut Rng) -> Vec<i16> {
+        let (first, second) = (self.any_clip(rng), self.any_clip(rng));
+        let part = |clip: &Clip, share: f32| (share * clip.samples.len() as f32) as usize;
+        let is_whole = first.label != second.label && rng.chance(0.6);
+        let most = if is_whole { 0.6 } else { 0.5 };
+        let begin = &first.samples[..part(first, rng.between(0.3, most))];
+        let end = &second.samples[second.samples.len() - part(second, rng.between(0.3, most))..];
+        if !is_whole {
+            return if rng.chance(0.5) { begin.to_vec() } else { end.to_vec() };
+        }
+        // The two lie over each other for 20 ms.
+        let overlap = (self.dataset.sample_rate_hz as usize / 50).min(begin.len()).min(end.len());
+        let mut samples = begin.to_vec();
+        let join = samples.len() - overlap;
+        for (at, (slot, &sample)) in samples[join..].iter_mut().zip(end).enumerate() {
+            let share = (at as f32 + 0.5) / overlap as f32;
+            *slot = (f32::from(*slot) * (1.0 - share) + f32::from(sample) * share) as i16;
+        }
+        samples.extend(&end[overlap..]);
+        samples
+    }
+
+    /// A clip as another speaker might have said it, at unit power.
+    fn voice(&self, samples: &[i16], rng: &mut Rng) -> Vec<f32> {
+        let mut voice: Vec<f32> = samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
+        if rng.chance(SIZED) {
+            voice = played_faster(&voice, rng.between(-MOST_SIZE, MOST_SIZE).exp());
+        }
+        let mut tempo = if rng.chance(0.3) { rng.between(-0.2, 0.2).exp() } else { 1.0 };
+        if rng.chance(PITCHED) {
+            let factor = rng.between(DEEPEST, HIGHEST).exp();
+            voice = with_pitch(&voice, factor, self.dataset.sample_rate_hz);
+            tempo /= factor;
+        }
+        if tempo != 1.0 {
+            voice = with_tempo(&voice, tempo, self.dataset.sample_rate_hz);
+        }
+        if rng.chance(0.5) {
+            colour(&mut voice, self.dataset.sample_rate_hz as f32, rng);
+        }
+        to_unit_power(&mut voice);
+        voice
+    }
+
+    /// Up to two seconds of sound without a label, at unit power.
+    pub fn stretch_of_background(&self, rng: &mut Rng) -> Vec<f32> {
+        let whole = &self.dataset.background[rng.below(self.dataset.background.len())];
+        let len = whole.len().min(2 * self.dataset.sample_rate_hz as usize);
+        let start = rng.below(whole.len() - len + 1);
+        self.voice(&whole[start..start + len], rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clips of one value each: what a voice is made of can be read off it.
+    fn voices() -> Voices {
+        let clip = |label, value: i16| Clip {
+            path: "x.wav".into(),
+            label,
+            split: Split::Train,
+            samples: vec![value; 4_000].into(),
+        };
+        let labels = vec!["a".into(), "b".into()];
+        let clips = vec![clip(0, 1_000), clip(1, 2_000)];
+        Voices::new(Arc::new(Dataset { labels, sample_rate_hz: 8_000, clips, ..Dataset::default() }))
+    }
+
+    #[test]
+    fn no_splice_is_most_of_one_word() {
+        let (voices, mut rng) = (voices(), Rng::new(1));
+        let mut of_two = 0;
+        for _ in 0..300 {
+            let splice = voices.spliced(&mut rng);
+            let share = |value| splice.iter().filter(|&&sample| sample == value).count() as f32 / 4_000.0;
+            assert!(share(1_000) <= 0.6 && share(2_000) <= 0.6, "{} {}", share(1_000), share(2_000));
+            assert!(share(1_000) + share(2_000) >= 0.28, "{} samples", splice.len());
+            of_two += usize::from(share(1_000) > 0.0 && share(2_000) > 0.0);
+        }
+        assert!((50..150).contains(&of_two), "{of_two} of 300 are of two words");
+    }
+
+    #[test]
+    fn scrambles_are_of_short_pieces() {
+        let (voices, mut rng) = (voices(), Rng::new(1));
+        for _ in 0..100 {
+            assert!((800..=6 * 1_280).contains(&voices.scrambled(&mut rng).len()));
+        }
+    }
+}
