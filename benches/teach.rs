@@ -38,8 +38,8 @@ use seseragi::{
 };
 
 const WORDS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-/// Epochs of the base model: about six hundred steps.
-const BASE_EPOCHS: u32 = 20;
+/// Epochs of the base model: about eighteen hundred steps.
+const BASE_EPOCHS: u32 = 60;
 const RATE: u32 = 8_000;
 
 struct Options {

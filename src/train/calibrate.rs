@@ -128,14 +128,14 @@ impl Calibration {
     }
 }
 
-/// The temperature at which what is said is likeliest: by golden sections, since the likelihood has one peak.
+/// The temperature at which what is said, and nothing where nothing is said, is likeliest: by golden sections, since the likelihood has one peak.
 fn temperature(readings: &[Reading], classes: usize) -> f32 {
     let loss = |temperature: f32| -> f64 {
         let of_one = |reading: &Reading| {
             let scaled: Vec<f32> = reading.logits.iter().map(|logit| logit / temperature).collect();
             item_loss(&scaled, classes, &reading.transcript, &mut vec![0.0; scaled.len()]).map_or(0.0, f64::from)
         };
-        readings.iter().filter(|reading| reading.has_word()).map(of_one).sum()
+        readings.iter().map(of_one).sum()
     };
     let ratio = (5f32.sqrt() - 1.0) / 2.0;
     // In the logarithm, from a quarter to eight.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::train::test_data::{places, write_tones};
+use crate::train::test_data::{places, tone, write_tones, write_wav};
 
 fn spec(epochs: u32) -> TrainSpec {
     TrainSpec { epochs, batch_size: 2, seed: 5, ..TrainSpec::new("tones", "tones") }
@@ -53,6 +53,28 @@ fn a_resumed_run_goes_on_to_the_bit() {
     losses.extend(drive(&mut second, 33));
     assert_eq!(losses, whole);
     assert_eq!(second.step(), 33);
+}
+
+#[test]
+fn words_are_learnt_among_other_speech_that_says_none_of_them() {
+    let folder = folder();
+    let other = folder.path().join("datasets").join(OTHER_SPEECH);
+    // Numbers whose names fall into no test split.
+    let numbers = (0..40).filter(|at| Split::of_name(&format!("{at:03}-en-hello.wav")) != Split::Test);
+    for at in numbers.take(6) {
+        write_wav(&other.join(format!("{at:03}-en-hello.wav")), 8_000, &tone(3, at as f32));
+        write_wav(&other.join(format!("{at:03}-en-far-too-low.wav")), 8_000, &tone(3, at as f32));
+    }
+    let heard = |spec: TrainSpec| {
+        let mut run = Run::new(spec, places(folder.path())).unwrap();
+        loop {
+            if let Outcome::Ready(summary) = run.advance().unwrap() {
+                return summary.background;
+            }
+        }
+    };
+    assert_eq!(heard(spec(1)), 6, "what says \"low\" is left out");
+    assert_eq!(heard(TrainSpec { no_other_speech: true, ..spec(1) }), 0);
 }
 
 #[test]

@@ -215,7 +215,7 @@ mod tests {
                 clip(2, Split::Test, 3_000),
                 clip(2, Split::Validation, 3_000),
             ],
-            background: if with_background { vec![tone(0.7, 20_000), tone(0.3, 900)] } else { Vec::new() },
+            background: if with_background { vec![vec![tone(0.7, 20_000)], vec![tone(0.3, 900)]] } else { Vec::new() },
             ..Dataset::default()
         })
     }

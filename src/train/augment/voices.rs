@@ -14,23 +14,23 @@ const NEW_SHARES: usize = 3;
 
 /// Shares of what comes in a scene beside words: background, words backwards, words in many pieces and in halves. More of them
 /// and it is silent where speakers differ from those it knows; less and it hears words in any speech.
-const BACKGROUND: f32 = 0.12;
-const BACKWARDS: f32 = 0.1;
+const BACKGROUND: f32 = 0.18;
+const BACKWARDS: f32 = 0.12;
 const SCRAMBLED: f32 = 0.04;
-const SPLICED: f32 = 0.04;
+const SPLICED: f32 = 0.03;
 
 /// A word's first or last part is missing this often, and at most so much of the word.
-const WORN: f32 = 0.35;
-const MOST_MISSING: f32 = 0.2;
+const WORN: f32 = 0.2;
+const MOST_MISSING: f32 = 0.12;
 
 /// Another size of the speaker, as the logarithm of all frequencies together: how often, and at most.
 const SIZED: f32 = 0.8;
-const MOST_SIZE: f32 = 0.22;
+const MOST_SIZE: f32 = 0.2;
 
 /// Another pitch alone, as a logarithm: how often, and the deepest and highest.
-const PITCHED: f32 = 0.5;
-const DEEPEST: f32 = -0.25;
-const HIGHEST: f32 = 0.6;
+const PITCHED: f32 = 0.25;
+const DEEPEST: f32 = -0.2;
+const HIGHEST: f32 = 0.5;
 
 /// Draws voices from the train split of a dataset.
 pub struct Voices {
@@ -151,7 +151,7 @@ impl Voices {
         if tempo != 1.0 {
             voice = with_tempo(&voice, tempo, self.dataset.sample_rate_hz);
         }
-        if rng.chance(0.5) {
+        if rng.chance(0.35) {
             colour(&mut voice, self.dataset.sample_rate_hz as f32, rng);
         }
         to_unit_power(&mut voice);
@@ -160,7 +160,8 @@ impl Voices {
 
     /// Up to two seconds of sound without a label, at unit power.
     pub fn stretch_of_background(&self, rng: &mut Rng) -> Vec<f32> {
-        let whole = &self.dataset.background[rng.below(self.dataset.background.len())];
+        let set = &self.dataset.background[rng.below(self.dataset.background.len())];
+        let whole = &set[rng.below(set.len())];
         let len = whole.len().min(2 * self.dataset.sample_rate_hz as usize);
         let start = rng.below(whole.len() - len + 1);
         self.voice(&whole[start..start + len], rng)

@@ -18,6 +18,8 @@ pub struct ListedFile {
     pub label: Option<usize>,
     /// What the file may be used for.
     pub split: Split,
+    /// The set that it comes from: 0 for what was scanned, then those added as background.
+    pub set: usize,
 }
 
 /// The files of one or several datasets.
@@ -92,6 +94,7 @@ impl Listing {
                 span_secs: item.span_secs,
                 label: label_of(&item.said).and_then(|label| labels.binary_search(&label).ok()),
                 split: item.split,
+                set: 0,
             })
             .collect();
         // Stable: parts of one file stay in their order.
@@ -145,12 +148,14 @@ impl Listing {
         };
         let mut heard = wordless(root)?;
         heard.retain(|item| item.split != Split::Test && !says_a_word(item));
+        let set = self.files.iter().map(|file| file.set).max().unwrap_or(0) + 1;
         let heard = heard.into_iter();
         self.files.extend(heard.map(|Item { path, span_secs, split, .. }| ListedFile {
             path,
             span_secs,
             label: None,
             split,
+            set,
         }));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Reading a dataset's files a few at a time, so that whoever loads can report and stop in between.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::cache::{ClipCache, ClipKey, content_hash};
@@ -25,6 +26,8 @@ pub struct Loader {
     files: std::vec::IntoIter<ListedFile>,
     total: usize,
     dataset: Dataset,
+    /// Sound without a label, by the set that it comes from.
+    background: BTreeMap<usize, Vec<Box<[i16]>>>,
     /// The file read last: a label track has many parts of one file.
     open: Option<(PathBuf, Audio)>,
     /// The hash of the content of the file asked for last.
@@ -37,7 +40,15 @@ impl Loader {
     pub fn new(listing: Listing, sample_rate_hz: u32) -> Self {
         let Listing { name, labels, spelling, files, skipped } = listing;
         let dataset = Dataset { name, labels, spelling, sample_rate_hz, skipped, ..Dataset::default() };
-        Self { total: files.len(), files: files.into_iter(), dataset, open: None, hashed: None, cache: None }
+        Self {
+            total: files.len(),
+            files: files.into_iter(),
+            dataset,
+            background: BTreeMap::new(),
+            open: None,
+            hashed: None,
+            cache: None,
+        }
     }
 
     /// A loader of the labelled files of one split only.
@@ -63,7 +74,7 @@ impl Loader {
             Ok(samples) => match file.label {
                 Some(label) => self.dataset.clips.push(Clip { path: file.path, label, split: file.split, samples }),
                 None if file.split == Split::Validation => self.dataset.held_background.push(samples),
-                None => self.dataset.background.push(samples),
+                None => self.background.entry(file.set).or_default().push(samples),
             },
             Err((fault, reason)) => self.dataset.skipped.push(Skipped { path: file.path, fault, reason }),
         }
@@ -128,8 +139,9 @@ impl Loader {
         if let Some(cache) = &self.cache {
             cache.trim();
         }
-        if self.dataset.background.is_empty() {
-            self.dataset.background = std::mem::take(&mut self.dataset.held_background);
+        self.dataset.background = self.background.into_values().collect();
+        if self.dataset.background.is_empty() && !self.dataset.held_background.is_empty() {
+            self.dataset.background.push(std::mem::take(&mut self.dataset.held_background));
         }
         if self.dataset.clips.is_empty() {
             let example = self

@@ -84,8 +84,9 @@ pub struct Dataset {
     pub sample_rate_hz: u32,
     /// All clips, in the order of their paths.
     pub clips: Vec<Clip>,
-    /// Sound without a label, mixed into what is learnt from.
-    pub background: Vec<Box<[i16]>>,
+    /// Sound without a label, mixed into what is learnt from: by the set that it comes from, none of them empty, since a set of
+    /// a few sentences is worth as much as one of thousands of clips.
+    pub background: Vec<Vec<Box<[i16]>>>,
     /// Sound without a label that is not learnt from: it tells how often words are read where there are none.
     pub held_background: Vec<Box<[i16]>>,
     /// Files that were left out.
@@ -131,7 +132,7 @@ impl Dataset {
             train: count(Split::Train),
             validation: count(Split::Validation),
             test: count(Split::Test),
-            background: self.background.len() + self.held_background.len(),
+            background: self.background.iter().map(Vec::len).sum::<usize>() + self.held_background.len(),
             skipped: self.skipped.clone(),
         }
     }

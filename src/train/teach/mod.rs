@@ -25,8 +25,8 @@ use crate::{Error, Result};
 pub const FEWEST_CLIPS: usize = 3;
 /// Clips of each old word that are heard again.
 const CLIPS_PER_WORD: usize = 60;
-/// Epochs of a lesson: with those clips about three hundred steps.
-const EPOCHS: u32 = 12;
+/// Epochs of a lesson: with those clips about seven hundred steps.
+const EPOCHS: u32 = 30;
 /// Highest learning rate: half of that of a first training, since most is known already.
 const LEARNING_RATE: f64 = 1e-3;
 /// What the name of a model that was taught ends in.
