@@ -27,6 +27,8 @@ pub enum Probe {
     Noisy(usize),
     /// A clip from its end to its start: a voice without a word.
     Backwards(usize),
+    /// A clip and shortly after it another one: between two words there is none.
+    Pair(usize, usize),
     /// Some seconds of noise, clicks, tones or other sounds that were never recorded, one of many.
     Made {
         /// Which one.
@@ -48,13 +50,22 @@ pub enum Probe {
 impl Probe {
     /// Its length in samples, without the silence around it.
     pub fn len(&self, dataset: &Dataset) -> usize {
-        if let Self::Made { len, .. } = *self { len } else { self.recorded(dataset).len() }
+        match *self {
+            Self::Made { len, .. } => len,
+            Self::Pair(first, second) => {
+                let clip = |index: usize| dataset.clips[index].samples.len();
+                clip(first) + gap(first, second, dataset.sample_rate_hz) + clip(second)
+            }
+            _ => self.recorded(dataset).len(),
+        }
     }
 
-    /// The samples that it is made of, if it was recorded.
+    /// The samples that it begins with, if it was recorded.
     fn recorded<'a>(&self, dataset: &'a Dataset) -> &'a [i16] {
         match *self {
-            Self::Clean(clip) | Self::Noisy(clip) | Self::Backwards(clip) => &dataset.clips[clip].samples,
+            Self::Clean(clip) | Self::Noisy(clip) | Self::Backwards(clip) | Self::Pair(clip, _) => {
+                &dataset.clips[clip].samples
+            }
             Self::Made { .. } => &[],
             Self::Background { sound, from, stretch } => {
                 let samples = &dataset.held_background[sound];
@@ -67,6 +78,10 @@ impl Probe {
     fn transcript(&self, dataset: &Dataset) -> Vec<usize> {
         match *self {
             Self::Clean(clip) | Self::Noisy(clip) => dataset.classes(dataset.clips[clip].label),
+            Self::Pair(first, second) => {
+                let classes = |clip: usize| dataset.classes(dataset.clips[clip].label);
+                classes(first).into_iter().chain(dataset.between()).chain(classes(second)).collect()
+            }
             Self::Backwards(_) | Self::Made { .. } | Self::Background { .. } => Vec::new(),
         }
     }
@@ -86,6 +101,13 @@ impl Probe {
             Self::Backwards(_) => slots.zip(samples.iter().rev()).for_each(|(slot, sample)| *slot = float(sample)),
             _ => slots.zip(samples).for_each(|(slot, sample)| *slot = float(sample)),
         }
+        if let Self::Pair(first, second) = *self {
+            let place = lead + samples.len() + gap(first, second, dataset.sample_rate_hz);
+            sound[place..]
+                .iter_mut()
+                .zip(&dataset.clips[second].samples)
+                .for_each(|(slot, sample)| *slot = float(sample));
+        }
         if let Self::Noisy(clip) = *self {
             let mut rng = Rng::at(0, 0, clip as u64);
             let kind = [Noise::White, Noise::Pink, Noise::Brown][clip % 3];
@@ -95,6 +117,11 @@ impl Probe {
         }
         sound
     }
+}
+
+/// Samples between the two clips of a pair: 0.05 to 0.4 s.
+fn gap(first: usize, second: usize, sample_rate_hz: u32) -> usize {
+    (Rng::at(0, first as u64, second as u64).between(0.05, 0.4) * sample_rate_hz as f32) as usize
 }
 
 /// Sound number `number` of those in which nobody speaks, `len` samples.
