@@ -32,7 +32,7 @@ const MAY_COST: f64 = 0.01;
 
 /// No threshold is lower or higher than this. A word that scores a third is still likelier than every other one.
 const LOWEST: f32 = 0.2;
-const HIGHEST: f32 = 0.99;
+const HIGHEST: f32 = 0.999;
 
 /// A calibration under way.
 pub struct Calibration {
@@ -170,18 +170,15 @@ fn temperature(readings: &[Reading], classes: usize) -> f32 {
 
 /// The threshold for a word that was read with the scores `hits` where it was said and with `alarms` where it was not.
 ///
-/// It lies between the highest score that costs hardly a clip and the highest alarm below that, in the middle by odds:
-/// sounds of tomorrow score a little higher than today's, and words a little lower. A word that was never read where it was
-/// not said is kept whatever it scores: rejecting it would only cost words.
+/// It lies between the highest score that costs hardly a clip and the highest alarm below that (or the lowest threshold there
+/// is), in the middle by odds: sounds of tomorrow score a little higher than today's, and words a little lower. What was heard
+/// here is a small part of what a word must not be read in, so that one that was never misread is not trusted blindly either.
 fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>) -> f32 {
     hits.retain(|&score| score >= LOWEST);
     hits.sort_unstable_by(f32::total_cmp);
     let dear = (hits.len() as f64 * MAY_COST) as usize;
     let Some(&limit) = hits.get(dear) else { return LOWEST };
     let below = alarms.into_iter().filter(|&score| score < limit).fold(LOWEST, f32::max);
-    if below <= LOWEST {
-        return LOWEST;
-    }
     let log_odds = |score: f32| (score / (1.0 - score)).ln();
     let (low, high) = (log_odds(below.clamp(LOWEST, HIGHEST)), log_odds(limit.clamp(LOWEST, HIGHEST)));
     1.0 / (1.0 + (-(low + high) / 2.0).exp())
@@ -198,10 +195,12 @@ mod tests {
     fn a_threshold_lies_between_alarms_and_hits() {
         let hits = vec![0.999; 50];
         assert_eq!(best_threshold(Vec::new(), vec![0.9]), LOWEST);
-        assert_eq!(best_threshold(hits.clone(), vec![0.1]), LOWEST, "an alarm that the lowest threshold keeps out");
+        let usual = best_threshold(hits.clone(), Vec::new());
+        assert!(usual > 0.9 && usual < 0.97, "between the lowest threshold and the hits: {usual}");
+        assert_eq!(best_threshold(hits.clone(), vec![0.1]), usual, "an alarm that the lowest threshold keeps out");
         let noisy = best_threshold(hits.clone(), vec![0.3, 0.95]);
         assert!(noisy > 0.95 && noisy < 0.999, "{noisy}");
-        assert_eq!(best_threshold(hits, vec![1.0]), LOWEST, "an alarm that nothing helps against");
+        assert_eq!(best_threshold(hits, vec![1.0]), usual, "an alarm that nothing helps against");
         let weak = best_threshold([vec![0.6], vec![0.99; 60]].concat(), vec![0.7]);
         assert!(weak < 0.6, "one of 61 clips is more than it may cost: {weak}");
     }
