@@ -12,9 +12,11 @@ use crate::train::rng::Rng;
 /// A label that is new is said so many times as often as one that is known.
 const NEW_SHARES: usize = 3;
 
-/// Shares of what comes in a scene beside words: background, words backwards, words in many pieces and in halves. More of them
-/// and it is silent where speakers differ from those it knows; less and it hears words in any speech.
-const BACKGROUND: f32 = 0.18;
+/// Shares of what comes in a scene beside words: each set of background, but all together not more than so much, words
+/// backwards, words in many pieces and in halves. More of them and it is silent where speakers differ from those it knows; less
+/// and it hears words in any speech.
+const BACKGROUND_SET: f32 = 0.08;
+const MOST_BACKGROUND: f32 = 0.24;
 const BACKWARDS: f32 = 0.12;
 const SCRAMBLED: f32 = 0.04;
 const SPLICED: f32 = 0.03;
@@ -61,7 +63,7 @@ impl Voices {
     /// must be a clip.
     pub fn next(&self, rng: &mut Rng) -> (Vec<f32>, Option<usize>) {
         let kind = rng.unit();
-        if kind < BACKGROUND && !self.dataset.background.is_empty() {
+        if kind < (BACKGROUND_SET * self.dataset.background.len() as f32).min(MOST_BACKGROUND) {
             return (self.stretch_of_background(rng), None);
         }
         if kind > 1.0 - SCRAMBLED {
