@@ -170,15 +170,16 @@ fn temperature(readings: &[Reading], classes: usize) -> f32 {
 
 /// The threshold for a word that was read with the scores `hits` where it was said and with `alarms` where it was not.
 ///
-/// It lies between the highest score that costs hardly a clip and the highest alarm below that (or the lowest threshold there
-/// is), in the middle by odds: sounds of tomorrow score a little higher than today's, and words a little lower. What was heard
-/// here is a small part of what a word must not be read in, so that one that was never misread is not trusted blindly either.
+/// It lies between the highest score that costs hardly a clip and the highest alarm below that, in the middle by odds: sounds of
+/// tomorrow score a little higher than today's, and words a little lower. Where there was no alarm it lies half way from the
+/// lowest threshold to the lowest score of the word: what was heard here is a small part of what a word must not be read in.
 fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>) -> f32 {
     hits.retain(|&score| score >= LOWEST);
     hits.sort_unstable_by(f32::total_cmp);
     let dear = (hits.len() as f64 * MAY_COST) as usize;
     let Some(&limit) = hits.get(dear) else { return LOWEST };
     let below = alarms.into_iter().filter(|&score| score < limit).fold(LOWEST, f32::max);
+    let limit = if below > LOWEST { limit } else { hits[0] };
     let log_odds = |score: f32| (score / (1.0 - score)).ln();
     let (low, high) = (log_odds(below.clamp(LOWEST, HIGHEST)), log_odds(limit.clamp(LOWEST, HIGHEST)));
     1.0 / (1.0 + (-(low + high) / 2.0).exp())

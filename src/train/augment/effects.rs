@@ -5,7 +5,7 @@ use std::f32::consts::PI;
 
 /// Of all microphones and lines so many are brighter or duller than others, by up to so much: recordings of one word set
 /// differ by 15 dB in what they have above 2 kHz.
-const TILTED: f32 = 0.4;
+const TILTED: f32 = 0.2;
 const TILT_DB: f32 = 10.0;
 
 /// `samples` played `factor` times as fast: pitch and formants rise with it, as in a shorter vocal tract.

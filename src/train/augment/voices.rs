@@ -21,16 +21,12 @@ const BACKWARDS: f32 = 0.12;
 const SCRAMBLED: f32 = 0.04;
 const SPLICED: f32 = 0.03;
 
-/// A word's first part is missing this often, and at most so much of the word.
-const WORN: f32 = 0.2;
-const MOST_MISSING: f32 = 0.12;
-
 /// Another size of the speaker, as the logarithm of all frequencies together: how often, and at most.
 const SIZED: f32 = 0.8;
 const MOST_SIZE: f32 = 0.2;
 
 /// Another pitch alone, as a logarithm: how often, and the deepest and highest.
-const PITCHED: f32 = 0.25;
+const PITCHED: f32 = 0.15;
 const DEEPEST: f32 = -0.2;
 const HIGHEST: f32 = 0.5;
 
@@ -77,17 +73,7 @@ impl Voices {
             let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
             return (self.voice(&backwards, rng), None);
         }
-        (self.voice(self.worn(clip, rng), rng), Some(clip.label))
-    }
-
-    /// A clip whose first sound may be missing in part, as where it is spoken softly or with another accent. Its last one
-    /// must be heard: a network that need not wait for it hears it as a word of its own.
-    fn worn<'a>(&self, clip: &'a Clip, rng: &mut Rng) -> &'a [i16] {
-        // A text would lose letters.
-        if self.dataset.spelling.is_some() || !rng.chance(WORN) {
-            return &clip.samples;
-        }
-        &clip.samples[(rng.between(0.0, MOST_MISSING) * clip.samples.len() as f32) as usize..]
+        (self.voice(&clip.samples, rng), Some(clip.label))
     }
 
     /// A clip of any label, each label as likely as the others.
@@ -150,7 +136,7 @@ impl Voices {
         if tempo != 1.0 {
             voice = with_tempo(&voice, tempo, self.dataset.sample_rate_hz);
         }
-        if rng.chance(0.35) {
+        if rng.chance(0.3) {
             colour(&mut voice, self.dataset.sample_rate_hz as f32, rng);
         }
         to_unit_power(&mut voice);

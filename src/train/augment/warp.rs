@@ -6,7 +6,7 @@
 use crate::train::rng::Rng;
 
 /// Longest and shortest tract to that of the speaker, as a logarithm.
-const STRONGEST: f32 = 0.15;
+const STRONGEST: f32 = 0.13;
 
 /// Stretches the bands of `features` (`[frames, bands]` in rows) by a random factor in half of all scenes.
 pub fn warp(features: &mut [f32], bands: usize, rng: &mut Rng) {
