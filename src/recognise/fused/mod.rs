@@ -4,7 +4,7 @@
 //! burn composes both of many tensor operations, each of which reads and writes the whole batch; here a row is read once
 //! ([`conv`], [`norm`]). They enter burn through its extension point: a trait over backends that is implemented for the
 //! plain backend (the computation) and for autodiff over it (the computation, and how its derivative is registered). On other
-//! devices than the CPU the same operations are [`composed`].
+//! devices than the CPU the same operations are composed of burn's own (`composed.rs`).
 
 mod composed;
 pub mod conv;
