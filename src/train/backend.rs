@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// What computes the steps of a run. All but the CPU must be built in (`--features wgpu,cuda`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -42,8 +42,8 @@ impl Backend {
     }
 
     #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
-    fn missing(name: &str) -> Error {
-        Error::invalid(format!(
+    fn missing(name: &str) -> crate::Error {
+        crate::Error::invalid(format!(
             "the backend {name} is not built in: build with `cargo build --release --features {name}`, or train on cpu"
         ))
     }
