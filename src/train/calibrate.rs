@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Split};
 use super::loss::item_loss;
 use super::probe::{Probe, Reading, read};
 use super::validate::validation_clips;
@@ -33,6 +33,11 @@ const MAY_COST: f64 = 0.01;
 /// No threshold is lower or higher than this. A word that scores a third is still likelier than every other one.
 const LOWEST: f32 = 0.2;
 const HIGHEST: f32 = 0.999;
+
+/// How far a threshold lies from alarms to words, by odds: half way, where the word's clips were held out; clips that were
+/// learnt from, as those of a taught word, score better than any that come later, so that there it stays nearer to the alarms.
+const HELD_OUT: f32 = 0.5;
+const LEARNT: f32 = 0.2;
 
 /// A calibration under way.
 pub struct Calibration {
@@ -132,7 +137,8 @@ impl Calibration {
                 alarms.extend(scores.split_off(said.min(scores.len())));
                 hits.extend(scores);
             }
-            *threshold = best_threshold(hits, alarms);
+            let is_held_out = self.dataset.split(Split::Validation).any(|clip| clip.label == index);
+            *threshold = best_threshold(hits, alarms, if is_held_out { HELD_OUT } else { LEARNT });
         }
         decoding
     }
@@ -170,10 +176,10 @@ fn temperature(readings: &[Reading], classes: usize) -> f32 {
 
 /// The threshold for a word that was read with the scores `hits` where it was said and with `alarms` where it was not.
 ///
-/// It lies between the highest score that costs hardly a clip and the highest alarm below that, in the middle by odds: sounds of
-/// tomorrow score a little higher than today's, and words a little lower. Where there was no alarm it lies half way from the
+/// It lies between the highest score that costs hardly a clip and the highest alarm below that, `share` of the way by odds: sounds
+/// of tomorrow score a little higher than today's, and words a little lower. Where there was no alarm it lies so far from the
 /// lowest threshold to the lowest score of the word: what was heard here is a small part of what a word must not be read in.
-fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>) -> f32 {
+fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>, share: f32) -> f32 {
     hits.retain(|&score| score >= LOWEST);
     hits.sort_unstable_by(f32::total_cmp);
     let dear = (hits.len() as f64 * MAY_COST) as usize;
@@ -182,18 +188,19 @@ fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>) -> f32 {
     let limit = if below > LOWEST { limit } else { hits[0] };
     let log_odds = |score: f32| (score / (1.0 - score)).ln();
     let (low, high) = (log_odds(below.clamp(LOWEST, HIGHEST)), log_odds(limit.clamp(LOWEST, HIGHEST)));
-    1.0 / (1.0 + (-(low + high) / 2.0).exp())
+    1.0 / (1.0 + (-(low + share * (high - low))).exp())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::recognise::card::tests::random_model;
-    use crate::train::dataset::{Clip, Split};
+    use crate::train::dataset::Clip;
     use crate::train::rng::Rng;
 
     #[test]
     fn a_threshold_lies_between_alarms_and_hits() {
+        let best_threshold = |hits, alarms| best_threshold(hits, alarms, HELD_OUT);
         let hits = vec![0.999; 50];
         assert_eq!(best_threshold(Vec::new(), vec![0.9]), LOWEST);
         let usual = best_threshold(hits.clone(), Vec::new());
@@ -204,6 +211,8 @@ mod tests {
         assert_eq!(best_threshold(hits, vec![1.0]), usual, "an alarm that nothing helps against");
         let weak = best_threshold([vec![0.6], vec![0.99; 60]].concat(), vec![0.7]);
         assert!(weak < 0.6, "one of 61 clips is more than it may cost: {weak}");
+        let learnt = super::best_threshold(vec![0.999; 5], Vec::new(), LEARNT);
+        assert!(learnt > 0.5 && learnt < 0.8, "nearer to the alarms: {learnt}");
     }
 
     #[test]
