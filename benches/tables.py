@@ -15,7 +15,7 @@ import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = pathlib.Path(os.environ.get("SESERAGI_DATA", "data"))
-FULL, QUICK, SPEAKERS, WAKE = 200, 50, 80, 140  # epochs
+FULL, QUICK, SPEAKERS, WAKE = 200, 50, 36, 140  # epochs
 STREAM_SEEDS = (7, 8, 9)  # order, gaps and noise of the streams
 TEXT = ("good morning everyone", "could you open the window please", "the river is high this year", "let me think about it",
         "turn left after the bridge", "coffee with milk and no sugar", "she read the letter twice", "music from the next room",
@@ -51,7 +51,8 @@ def digits_table(names):
     folder = DATA / "spoken-digits"
     of = lambda *more: [evaluate(name, folder, *more) for name in names]
     clean = of("--stream", "--wordless", 10)
-    print(f"| isolated clips right, {clean[0]['items']} of the official test split | {percent([e['accuracy'] for e in clean])} |")
+    for label, figure in (("the likeliest word is right", "choice_accuracy"), ("read exactly", "accuracy")):
+        print(f"| isolated clips of the official test split ({clean[0]['items']}), {label} | {percent([e[figure] for e in clean])} |")
     for label, more in (("clean", ()), ("20 dB", ("--snr", 20)), ("10 dB", ("--snr", 10)),
                         ("10 dB below the mean, recordings at their own levels", ("--snr", 10, "--own-levels"))):
         runs = [statistics.mean(evaluate(name, folder, "--stream", "--wordless", 0, "--seed", seed, *more)["token_error_rate"]
@@ -75,7 +76,7 @@ def digits(epochs):
 def speakers(work):
     clips = sorted((DATA / "spoken-digits").glob("*/*.wav"))
     names = args.only or sorted({clip.stem.split("_")[0] for clip in clips})
-    print("\n| Speaker never heard | clips right |\n|---|---|")
+    print("\n| Speaker never heard | likeliest word | read exactly |\n|---|---|---|")
     shares = []
     for speaker in names:
         folder = work / f"without-{speaker}"
@@ -93,11 +94,14 @@ def speakers(work):
                 validation.append(f"{clip.parent.name}/{clip.name}")
         (folder / "testing_list.txt").write_text("\n".join(testing))
         (folder / "validation_list.txt").write_text("\n".join(validation))
-        train(f"without-{speaker}", folder, *args.synthesised or ["demo"], epochs=args.epochs or SPEAKERS, seed=1)
+        # Wake words, said by many into microphones of their own, are words like others: what is learnt of them helps the digits.
+        train(f"without-{speaker}", folder, *args.synthesised or ["demo"], DATA / "wake-words", "--sample-rate", 8000,
+              epochs=args.epochs or SPEAKERS, seed=1)
         found = evaluate(f"without-{speaker}", folder)
-        shares.append(found["accuracy"])
-        print(f"| {speaker} | {100 * found['accuracy']:.1f} % of {found['items']} |", flush=True)
-    print(f"| mean, worst | {100 * statistics.mean(shares):.1f} %, {100 * min(shares):.1f} % |")
+        shares.append((found["choice_accuracy"], found["accuracy"]))
+        print(f"| {speaker} | " + " | ".join(f"{100 * share:.1f} %" for share in shares[-1]) + f" of {found['items']} |", flush=True)
+    for what, of in (("mean", statistics.mean), ("worst", min)):
+        print(f"| {what} | " + " | ".join(f"{100 * of(column):.1f} %" for column in zip(*shares)) + " |")
 
 
 def speak(folder):

@@ -2,6 +2,7 @@
 //!
 //! A step is forward, CTC, backward and AdamW on 16 scenes of 6 s. `benches/pytorch_step.py` measures the same network,
 //! batch and threads in PyTorch; run both after each other on a machine that has nothing else to do.
+//! `cargo bench --bench train_step -- fused` runs the fused operations alone, and so tells their peak memory.
 
 #[path = "common/clock.rs"]
 #[expect(dead_code, reason = "criterion's part is for other benches")]
@@ -71,6 +72,7 @@ fn plain_step<'a>(form: Form, config: &ModelConfig, batch: &'a Batch, device: &'
 }
 
 fn main() {
+    let is_alone = std::env::args().any(|argument| argument == "fused");
     let config = ModelConfig::words(&FeatureConfig::speech(8_000), WORDS);
     let batch = batch(config.bands);
     let device = Device::flex().autodiff();
@@ -78,11 +80,12 @@ fn main() {
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         let mut learner = Learner::new(config.init(&device).expect("usual sizes"));
-        let mut contenders = [
-            Contender::new("fused", || _ = learner.step(&batch, 1e-3)),
-            Contender::new("burn, one linear a shift", plain_step(Form::Shifts, &config, &batch, &device)),
-            Contender::new("burn, conv1d", plain_step(Form::Conv1d, &config, &batch, &device)),
-        ];
+        let mut contenders = vec![Contender::new("fused", || _ = learner.step(&batch, 1e-3))];
+        if !is_alone {
+            let shifts = plain_step(Form::Shifts, &config, &batch, &device);
+            contenders.push(Contender::new("burn, one linear a shift", shifts));
+            contenders.push(Contender::new("burn, conv1d", plain_step(Form::Conv1d, &config, &batch, &device)));
+        }
         // The first turn warms up.
         for turn in 0..=TURNS {
             for contender in &mut contenders {
@@ -110,6 +113,10 @@ fn main() {
         }
     }
     ctc(&config, &batch, &device);
+    let memory = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = memory.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: not known here");
+    let forms = if is_alone { "the fused form alone" } else { "all forms together" };
+    println!("  peak memory of this process, {forms}: {}", peak.trim_start_matches("VmHWM:").trim());
 }
 
 /// The loss alone.
@@ -130,7 +137,4 @@ fn ctc(config: &ModelConfig, batch: &Batch, device: &Device) {
     }
     let (time, least, most) = spread(times);
     println!("  CTC of the batch, value and gradient, one thread: {time:.2} ({least:.2} to {most:.2})");
-    let memory = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = memory.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: not known here");
-    println!("  peak memory of this process, all forms together: {}", peak.trim_start_matches("VmHWM:").trim());
 }

@@ -188,6 +188,18 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
+/// A whole sound at another rate; fails on rates that [`Resampler::new`] refuses.
+pub fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
+    if from_hz == to_hz {
+        return Ok(samples);
+    }
+    let mut resampler = Resampler::new(from_hz, to_hz)?;
+    let mut out = Vec::with_capacity((samples.len() as u64 * u64::from(to_hz) / u64::from(from_hz)) as usize + 64);
+    resampler.process(&samples, &mut out);
+    resampler.finish(&mut out);
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

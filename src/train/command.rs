@@ -65,6 +65,9 @@ pub struct TrainArgs {
     /// How large the network is
     #[arg(long, value_enum, default_value_t = Size::M)]
     pub size: Size,
+    /// Rate in Hz that the model hears; else 8000 for recordings of at most that rate, and 16000 for others
+    #[arg(long, value_name = "HZ", conflicts_with = "from")]
+    pub sample_rate: Option<u32>,
     /// Learn from at most so many clips, of each word as many as of the others
     #[arg(long, value_name = "CLIPS")]
     pub limit: Option<usize>,
@@ -157,6 +160,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
         more_datasets: more.to_vec(),
         background: args.background.clone(),
         no_other_speech: args.no_other_speech,
+        sample_rate_hz: args.sample_rate,
         epochs: args.epochs,
         batch_size: args.batch_size,
         learning_rate: args.learning_rate,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::cache::{ClipCache, ClipKey, content_hash};
 use super::{Clip, Dataset, Fault, ListedFile, Listing, Skipped, Split};
-use crate::dsp::resample::Resampler;
+use crate::dsp::resample::resampled;
 use crate::source::decode::{Audio, read_audio};
 use crate::{Error, Result};
 
@@ -187,17 +187,6 @@ pub fn usable(audio: &Audio, span_secs: Option<(f64, f64)>) -> Result<&[f32], (F
 /// The largest magnitude of `samples`.
 pub fn loudest_peak(samples: &[f32]) -> f32 {
     samples.iter().fold(0.0, |peak, sample| sample.abs().max(peak))
-}
-
-fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
-    if from_hz == to_hz {
-        return Ok(samples);
-    }
-    let mut resampler = Resampler::new(from_hz, to_hz)?;
-    let mut out = Vec::with_capacity((samples.len() as u64 * u64::from(to_hz) / u64::from(from_hz)) as usize + 64);
-    resampler.process(&samples, &mut out);
-    resampler.finish(&mut out);
-    Ok(out)
 }
 
 /// The stretch of `len` samples with the most energy.

@@ -1,6 +1,7 @@
 //! How well a model reads clips that it never learnt from, heard exactly as a live stream is.
 
 mod background;
+mod choice;
 mod figures;
 mod hear;
 mod picture;
@@ -65,6 +66,9 @@ pub struct Evaluation {
     pub items: usize,
     /// Share of the clips that, read alone, gave exactly their word.
     pub accuracy: f64,
+    /// Share of the clips in which their word was the likeliest of all: what a model would get right that is told that
+    /// one word is said, so that no threshold keeps it silent. Absent for texts.
+    pub choice_accuracy: Option<f64>,
     /// Edit distance between what was said and what was read over the number of words said: on the joined streams if
     /// there are any, else over the clips read alone. Above 1 when much is read that was not said.
     pub token_error_rate: f64,
@@ -170,6 +174,11 @@ pub fn evaluate(
     // Texts are not confused with each other.
     let has_labels = dataset.spelling.is_none();
     let mut confusion = Confusion::new(if has_labels { &dataset.labels } else { &[] });
+    let chosen = |(clip, said): (&&Clip, &Spoken)| {
+        let choice = choice::likeliest(model, &said.samples, rate)?;
+        Ok(usize::from(choice.as_ref() == Some(&dataset.labels[clip.label])))
+    };
+    let chosen = has_labels.then(|| clips.par_iter().zip(&alone).map(chosen).sum::<Result<usize>>()).transpose()?;
     let (mut right, mut delays_secs) = (0, Vec::new());
     for ((clip, said), heard) in clips.iter().zip(&alone).zip(&heard_alone) {
         if has_labels {
@@ -197,6 +206,7 @@ pub fn evaluate(
     Ok(Evaluation {
         items: clips.len(),
         accuracy: f64::from(right) / clips.len() as f64,
+        choice_accuracy: chosen.map(|chosen| chosen as f64 / clips.len() as f64),
         token_error_rate: wrong.word_error_rate(),
         char_error_rate: wrong.char_error_rate(),
         words: confusion.words(),

@@ -32,6 +32,9 @@ fn figures(rate: u32, conditions: Conditions) -> Evaluation {
 fn the_shipped_model_reads_the_official_test_split() {
     let evaluation = figures(48_000, Conditions::default());
     assert!(evaluation.accuracy >= 0.95, "{evaluation:?}");
+    let chosen = evaluation.choice_accuracy.unwrap();
+    // Almost every clip that is read exactly is one whose word is the likeliest.
+    assert!(chosen < 1.0 + 1e-9 && chosen >= evaluation.accuracy - 0.01, "{evaluation:?}");
     let rows: u64 = evaluation.confusion.counts.iter().flatten().sum();
     assert_eq!(rows as usize, evaluation.items);
 }

@@ -17,6 +17,9 @@ impl fmt::Display for Evaluation {
             100.0 * token_error_rate,
             100.0 * char_error_rate
         )?;
+        if let Some(share) = self.choice_accuracy {
+            write!(f, "; {:.2} % when it must choose a word", 100.0 * share)?;
+        }
         if let Some(alarms) = self.false_alarms_per_hour {
             write!(f, ", {alarms:.1} false alarms an hour on silence, noise and clicks")?;
         }
