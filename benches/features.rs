@@ -14,27 +14,29 @@ use seseragi::dsp::mel::{FeatureConfig, LogMel};
 
 const RATE_HZ: u32 = 16_000;
 const SECS: usize = 600;
-const TURNS: usize = 5;
+const TURNS: usize = 15;
 
 fn main() {
     let speech = sound::speech(RATE_HZ, SECS);
     let samples: Vec<f32> = speech.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
     let config = FeatureConfig::speech(RATE_HZ);
-    let mut secs = Vec::new();
     let mut frames = Vec::new();
-    for _ in 0..TURNS {
-        let begun = Instant::now();
-        frames = LogMel::whole(&config, &samples).expect("the shipped parameters");
-        secs.push(begun.elapsed().as_secs_f64());
-    }
-    secs.sort_by(f64::total_cmp);
-    let median = secs[TURNS / 2];
-    println!(
-        "{SECS} s of sound: {median:.3} s ({:.3} to {:.3}), {:.0} times real time",
-        secs[0],
-        secs[TURNS - 1],
-        SECS as f64 / median
-    );
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let medians = [1, cores].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let mut secs: Vec<f64> = (0..TURNS)
+            .map(|_| {
+                let begun = Instant::now();
+                frames = pool.install(|| LogMel::whole(&config, &samples)).expect("the shipped parameters");
+                begun.elapsed().as_secs_f64()
+            })
+            .collect();
+        secs.sort_by(f64::total_cmp);
+        let (least, median, most) = (secs[0], secs[TURNS / 2], secs[TURNS - 1]);
+        let times = SECS as f64 / median;
+        println!("{SECS} s of sound, {threads} thread(s): {median:.3} s ({least:.3} to {most:.3}), {times:.0} times real time");
+        median
+    });
     let Some(python) = std::env::var_os("SESERAGI_LIBROSA") else {
         println!("SESERAGI_LIBROSA is not set: not compared with librosa");
         return;
@@ -48,6 +50,11 @@ fn main() {
     write("features.f32", &frames);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/features_librosa.py");
     let parameters = serde_json::to_string(&config).expect("plain numbers");
-    let done = Command::new(python).arg(script).arg(folder.path()).arg(parameters).arg(median.to_string()).status();
+    let done = Command::new(python)
+        .arg(script)
+        .arg(folder.path())
+        .arg(parameters)
+        .args(medians.map(|secs| secs.to_string()))
+        .status();
     assert!(done.is_ok_and(|status| status.success()), "features_librosa.py failed");
 }

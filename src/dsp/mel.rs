@@ -6,14 +6,18 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
+use super::dot;
 use crate::{Error, Result};
 
 /// Mean squares below this (-90 dBFS) count as silence: what lies under it is the noise of 16-bit rounding.
 const FLOOR: f32 = 1e-9;
+/// Frames of a whole sound that one thread makes at a time.
+const BLOCK_FRAMES: usize = 512;
 
 /// How sound becomes feature frames. It is part of a model's card: a model hears only what it was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +110,7 @@ impl FeatureConfig {
 }
 
 /// One triangle: the weights of the bins from `first_bin` on.
+#[derive(Clone)]
 struct Band {
     first_bin: usize,
     weights: Vec<f32>,
@@ -115,6 +120,7 @@ struct Band {
 ///
 /// Frame `f` covers samples `[f · hop, f · hop + window)` of what was pushed since the start, and is made as soon as
 /// its last sample is there: causal, and the same to the bit however the sound was cut into blocks.
+#[derive(Clone)]
 pub struct LogMel {
     config: FeatureConfig,
     fft: Arc<dyn RealToComplex<f32>>,
@@ -150,19 +156,23 @@ impl LogMel {
 
     /// Hears a block of samples and appends the frames that it completes to `out`, each of `bands` values.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
-        self.pending.extend_from_slice(samples);
-        let (window, hop) = (self.config.window_samples, self.config.hop_samples);
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.extend_from_slice(samples);
+        let (window, hop, bands) = (self.config.window_samples, self.config.hop_samples, self.bands.len());
         let mut start = 0;
-        while start + window <= self.pending.len() {
-            self.frame(start, out);
+        while start + window <= pending.len() {
+            let first = out.len();
+            out.resize(first + bands, 0.0);
+            self.frame(&pending[start..start + window], &mut out[first..]);
             start += hop;
         }
-        self.pending.drain(..start);
+        pending.drain(..start);
+        self.pending = pending;
     }
 
-    fn frame(&mut self, start: usize, out: &mut Vec<f32>) {
+    /// The values of the frame that covers `sound`.
+    fn frame(&mut self, sound: &[f32], values: &mut [f32]) {
         let (head, tail) = self.input.split_at_mut(self.window.len());
-        let sound = &self.pending[start..start + head.len()];
         for ((x, sample), weight) in head.iter_mut().zip(sound).zip(&self.window) {
             *x = sample * weight;
         }
@@ -173,18 +183,29 @@ impl LogMel {
         for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
             *power = bin.norm_sqr();
         }
-        out.extend(self.bands.iter().map(|band| {
+        for (value, band) in values.iter_mut().zip(&self.bands) {
             let bins = &self.power[band.first_bin..band.first_bin + band.weights.len()];
-            let mean_square: f32 = bins.iter().zip(&band.weights).map(|(p, w)| p * w).sum();
-            ((mean_square + FLOOR).ln() - self.config.log_mean) / self.config.log_deviation
-        }));
+            let mean_square = dot(bins, &band.weights);
+            *value = ((mean_square + FLOOR).ln() - self.config.log_mean) / self.config.log_deviation;
+        }
     }
 
-    /// The feature frames of a whole sound, `[frames, bands]`.
+    /// The feature frames of a whole sound, `[frames, bands]`; a long one is shared among the threads of rayon's pool.
     pub fn whole(config: &FeatureConfig, samples: &[f32]) -> Result<Vec<f32>> {
-        let mut frames = Vec::new();
-        Self::new(config)?.push(samples, &mut frames);
-        Ok(frames)
+        let log_mel = Self::new(config)?;
+        let (window, hop, bands) = (config.window_samples, config.hop_samples, config.bands);
+        let frames = samples.len().checked_sub(window).map_or(0, |more| more / hop + 1);
+        let mut values = vec![0.0; frames * bands];
+        values.par_chunks_mut(BLOCK_FRAMES * bands).enumerate().for_each_init(
+            || log_mel.clone(),
+            |log_mel, (block, values)| {
+                for (at, values) in values.chunks_exact_mut(bands).enumerate() {
+                    let start = (block * BLOCK_FRAMES + at) * hop;
+                    log_mel.frame(&samples[start..start + window], values);
+                }
+            },
+        );
+        Ok(values)
     }
 }
 

@@ -18,3 +18,16 @@ pub const LARGEST_SAMPLE: f32 = 1e4;
 pub fn usable_sample(sample: f32) -> f32 {
     if sample.abs() <= LARGEST_SAMPLE { sample } else { 0.0 }
 }
+
+/// The sum of products of two slices of one length, in eight sums at once: in order it would wait for each addition.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0f32; 8];
+    let (chunks, others) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f32 = chunks.remainder().iter().zip(others.remainder()).map(|(a, b)| a * b).sum();
+    for (chunk, other) in chunks.zip(others) {
+        for ((sum, a), b) in sums.iter_mut().zip(chunk).zip(other) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}

@@ -1,14 +1,19 @@
 //! Greedy decoding of connectionist temporal classification, as a stream.
 //!
 //! Best-path decoding (Graves et al. 2006): the best class of each encoder frame, runs merged, blanks dropped. A run is
-//! a token when its highest posterior reaches the token's threshold. The network answers in a short spike near the end
+//! a token when its score reaches the token's threshold. The network answers in a short spike near the end
 //! of a word, so the word's start and end are looked for in the loudness around it.
+//!
+//! Of characters, the score is the highest posterior of the run. Words are far apart, and a network that is not sure when to
+//! name one (a voice that it never heard) spreads it over some frames, in none of which it beats the blank: a run of a word
+//! goes on while the word has a tenth, and its score is how likely it is named in any of its frames, as if each were on its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::beam::BeamSearch;
 use super::card::{Card, Decoding, Unit};
+use super::likeliest::{best_class, likeliest_word};
 use super::model::BLANK;
 use super::segment_search::SegmentSearch;
 use super::transcript::{Hypothesis, Segment, Token};
@@ -126,7 +131,10 @@ impl Decoder {
     /// Hears the next encoder frame; returns the segment that it ends, if it ends one.
     pub fn accept(&mut self, frame: EncoderFrame<'_>) -> Option<Segment> {
         let temperature = self.decoding.temperature;
-        let (class, posterior) = best_class(frame.logits, temperature);
+        let (class, posterior) = match self.unit {
+            Unit::Words => likeliest_word(frame.logits, temperature),
+            Unit::Characters => best_class(frame.logits, temperature),
+        };
         if let Some(second) = &mut self.second {
             second.hear(&frame, temperature, self.run.is_some() || !self.tokens.is_empty());
         }
@@ -136,7 +144,10 @@ impl Decoder {
         }
         if let Some(run) = self.run.as_mut().filter(|run| run.class == class) {
             run.end_secs = frame.end_secs;
-            run.score = run.score.max(posterior);
+            run.score = match self.unit {
+                Unit::Words => 1.0 - (1.0 - run.score) * (1.0 - posterior),
+                Unit::Characters => run.score.max(posterior),
+            };
             return None;
         }
         self.close_run();
@@ -245,18 +256,6 @@ impl Decoder {
     }
 }
 
-/// The class with the highest score, and its posterior at `temperature`. A score that is no number never wins.
-fn best_class(logits: &[f32], temperature: f32) -> (usize, f32) {
-    let mut best = (BLANK, f32::NEG_INFINITY);
-    for (class, &logit) in logits.iter().enumerate() {
-        if logit > best.1 {
-            best = (class, logit);
-        }
-    }
-    let sum: f32 = logits.iter().map(|logit| ((logit - best.1) / temperature).exp()).sum();
-    (best.0, 1.0 / sum)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,13 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unsure_run_is_no_token() {
-        let mut decoder = Decoder::new(&card());
-        assert!(decode(&mut decoder, "...--AAA.................").is_empty());
-        assert!(decoder.finish().is_none());
-        let segments = decode(&mut decoder, "...--AaA.................");
-        let score = segments[0].tokens[0].score;
-        assert!((score - 0.965).abs() < 0.001, "{score}, the highest posterior of the run");
+    fn an_unsure_run_is_no_token_and_every_frame_of_it_counts() {
+        let segments = |script| decode(&mut Decoder::new(&card()), script);
+        // A posterior of 0.379; the threshold is a half.
+        assert!(segments("...--A...................").is_empty());
+        let score = |script| segments(script)[0].tokens[0].score;
+        let (long, sure) = (score("...--AAA................."), score("...--AaA................."));
+        assert!((long - (1.0 - 0.621f32.powi(3))).abs() < 0.001, "{long}");
+        assert!((sure - (1.0 - 0.621f32.powi(2) * 0.035)).abs() < 0.001, "{sure}");
     }
 
     #[test]

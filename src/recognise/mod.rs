@@ -8,6 +8,7 @@ mod lane_features;
 pub mod lanes;
 pub mod layer;
 pub mod lexicon;
+mod likeliest;
 pub mod mirror;
 pub mod model;
 pub mod online;

@@ -1,5 +1,6 @@
 //! What happens to a voice between a mouth and a network: another vocal tract, another tempo, a room, a poor microphone.
 
+use crate::dsp::dot;
 use crate::train::rng::Rng;
 use std::f32::consts::PI;
 
@@ -55,19 +56,6 @@ pub fn with_tempo(samples: &[f32], tempo: f32, sample_rate_hz: u32) -> Vec<f32> 
     // The rest, so that the end of a word is never cut.
     out.extend_from_slice(samples.get(natural..(natural + half).min(samples.len())).unwrap_or_default());
     out
-}
-
-/// The sum of products of two slices of one length, in eight sums at once: in order it would wait for each addition.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (chunks, others) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = chunks.remainder().iter().zip(others.remainder()).map(|(a, b)| a * b).sum();
-    for (chunk, other) in chunks.zip(others) {
-        for ((sum, a), b) in sums.iter_mut().zip(chunk).zip(other) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 /// A second-order filter section (Bristow-Johnson's cookbook forms).

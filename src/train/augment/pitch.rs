@@ -3,7 +3,8 @@
 //! Linear prediction (Atal and Hanauer, 1971) parts a voice into a filter, the vocal tract, and its residual, the vocal cords;
 //! the residual is played faster or slower and filtered anew.
 
-use super::effects::{dot, played_faster};
+use super::effects::played_faster;
+use crate::dsp::dot;
 
 /// Samples of the window, and from one filter to the next, in seconds.
 const WINDOW_SECS: f32 = 0.025;
