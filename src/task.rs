@@ -77,9 +77,16 @@ fn hurry_this_thread() {
 }
 
 /// Gives way to everything else that runs on this machine. Without effect where the system has no such notion.
+///
+/// Niceness alone is a smaller share, not a lower rank: Linux lets a nice thread end its slice before one that wakes gets its
+/// turn. A thread of the idle policy is left at once; while everything else leaves no core free it gets a few thousandths of one.
 pub fn nice_this_thread() {
     #[cfg(target_os = "linux")]
     {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let this = thread_priority::thread_native_id();
+        let _ = thread_priority::set_thread_priority_and_policy(this, ThreadPriority::Min, idle);
         // On Linux a thread id names the thread alone. Refusal changes nothing but the share of the processor.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
     }

@@ -34,8 +34,11 @@ const MAY_COST: f64 = 0.01;
 const LOWEST: f32 = 0.2;
 const HIGHEST: f32 = 0.999;
 
-/// How far a threshold lies from alarms to words, by odds: half way, where the word's clips were held out; clips that were
-/// learnt from, as those of a taught word, score better than any that come later, so that there it stays nearer to the alarms.
+/// How far a threshold lies from alarms to words, by odds: nearer to the alarms, of which minutes were heard, than to the words.
+const FROM_ALARMS: f32 = 0.25;
+
+/// And how far at least from the lowest one, since what was heard is a small part of what a word must not be read in: half way,
+/// where the word's clips were held out; clips that were learnt from, as those of a taught word, score better than later ones.
 const HELD_OUT: f32 = 0.5;
 const LEARNT: f32 = 0.35;
 
@@ -176,19 +179,20 @@ fn temperature(readings: &[Reading], classes: usize) -> f32 {
 
 /// The threshold for a word that was read with the scores `hits` where it was said and with `alarms` where it was not.
 ///
-/// It lies between the highest score that costs hardly a clip and the highest alarm below that, `share` of the way by odds: sounds
-/// of tomorrow score a little higher than today's, and words a little lower. Where there was no alarm it lies so far from the
-/// lowest threshold to the lowest score of the word: what was heard here is a small part of what a word must not be read in.
-fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>, share: f32) -> f32 {
+/// It lies between the highest score that costs hardly a clip and the highest alarm below that: sounds of tomorrow score a little
+/// higher than today's, and words a little lower.
+fn best_threshold(mut hits: Vec<f32>, alarms: Vec<f32>, from_lowest: f32) -> f32 {
     hits.retain(|&score| score >= LOWEST);
     hits.sort_unstable_by(f32::total_cmp);
     let dear = (hits.len() as f64 * MAY_COST) as usize;
     let Some(&limit) = hits.get(dear) else { return LOWEST };
-    let below = alarms.into_iter().filter(|&score| score < limit).fold(LOWEST, f32::max);
-    let limit = if below > LOWEST { limit } else { hits[0] };
-    let log_odds = |score: f32| (score / (1.0 - score)).ln();
-    let (low, high) = (log_odds(below.clamp(LOWEST, HIGHEST)), log_odds(limit.clamp(LOWEST, HIGHEST)));
-    1.0 / (1.0 + (-(low + share * (high - low))).exp())
+    let between = |low: f32, high: f32, share: f32| {
+        let log_odds = |score: f32| (score.clamp(LOWEST, HIGHEST) / (1.0 - score.clamp(LOWEST, HIGHEST))).ln();
+        1.0 / (1.0 + (-(log_odds(low) + share * (log_odds(high) - log_odds(low)))).exp())
+    };
+    let careful = between(LOWEST, hits[0], from_lowest);
+    let alarm = alarms.into_iter().filter(|&score| (LOWEST..limit).contains(&score)).reduce(f32::max);
+    alarm.map_or(careful, |alarm| between(alarm, limit, FROM_ALARMS).max(careful))
 }
 
 #[cfg(test)]
@@ -211,8 +215,10 @@ mod tests {
         assert_eq!(best_threshold(hits, vec![1.0]), usual, "an alarm that nothing helps against");
         let weak = best_threshold([vec![0.6], vec![0.99; 60]].concat(), vec![0.7]);
         assert!(weak < 0.6, "one of 61 clips is more than it may cost: {weak}");
+        let careful = best_threshold(vec![0.999; 50], vec![0.3]);
+        assert_eq!(careful, usual, "an alarm never lowers it");
         let learnt = super::best_threshold(vec![0.999; 5], Vec::new(), LEARNT);
-        assert!(learnt > 0.7 && learnt < 0.9, "nearer to the alarms: {learnt}");
+        assert!(learnt > 0.7 && learnt < 0.9, "nearer to the lowest: {learnt}");
     }
 
     #[test]
