@@ -6,14 +6,14 @@
 //!
 //! Of characters, the score is the highest posterior of the run. Words are far apart, and a network that is not sure when to
 //! name one (a voice that it never heard) spreads it over some frames, in none of which it beats the blank: a run of a word
-//! goes on while the word has a tenth, and its score is how likely it is named in any of its frames, as if each were on its own.
+//! goes on while the word has a tenth, and its score is how likely it is named in any of four frames in a row.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::beam::BeamSearch;
 use super::card::{Card, Decoding, Unit};
-use super::likeliest::{best_class, likeliest_word};
+use super::likeliest::{RecentFrames, best_class, likeliest_word};
 use super::model::BLANK;
 use super::segment_search::SegmentSearch;
 use super::transcript::{Hypothesis, Segment, Token};
@@ -74,6 +74,7 @@ struct Run {
     /// Where the answer ended, as far as it is known.
     end_secs: f64,
     score: f32,
+    recent: RecentFrames,
     /// Loudness from which on a frame can be part of the word.
     loud: f32,
 }
@@ -144,10 +145,8 @@ impl Decoder {
         }
         if let Some(run) = self.run.as_mut().filter(|run| run.class == class) {
             run.end_secs = frame.end_secs;
-            run.score = match self.unit {
-                Unit::Words => 1.0 - (1.0 - run.score) * (1.0 - posterior),
-                Unit::Characters => run.score.max(posterior),
-            };
+            let recent = run.recent.named(posterior);
+            run.score = run.score.max(if self.unit == Unit::Words { recent } else { posterior });
             return None;
         }
         self.close_run();
@@ -158,7 +157,9 @@ impl Decoder {
                 last.token.end_secs = last.token.end_secs.min(start_secs.max(last.answer_end_secs));
             }
             let (answer_secs, end_secs) = (frame.start_secs, frame.end_secs);
-            self.run = Some(Run { class, start_secs, answer_secs, end_secs, score: posterior, loud });
+            let mut recent = RecentFrames::default();
+            recent.named(posterior);
+            self.run = Some(Run { class, start_secs, answer_secs, end_secs, score: posterior, recent, loud });
         } else {
             self.reach_out(frame);
         }

@@ -29,6 +29,20 @@ pub fn best_class(logits: &[f32], temperature: f32) -> (usize, f32) {
     (best.0, 1.0 / sum)
 }
 
+/// The posteriors of a word in its last frames. The network says a word within a few of them; a tone that is a little like one
+/// for a second says nothing more with each.
+#[derive(Clone, Debug, Default)]
+pub struct RecentFrames([f32; 4]);
+
+impl RecentFrames {
+    /// How likely the word is named in any of the last four frames, this one included, as if each were on its own.
+    pub fn named(&mut self, posterior: f32) -> f32 {
+        self.0.rotate_left(1);
+        self.0[3] = posterior;
+        1.0 - self.0.iter().map(|posterior| 1.0 - posterior).product::<f32>()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +65,14 @@ mod tests {
         assert_eq!(of([0.92, 0.02, 0.06]).0, BLANK);
         assert_eq!(of([0.3, 0.3, 0.4]).0, 2);
         assert_eq!(likeliest_word(&[1.0], 1.0), (BLANK, 1.0), "a model without words");
+    }
+
+    #[test]
+    fn a_word_is_named_in_a_few_frames_or_not_at_all() {
+        let mut recent = RecentFrames::default();
+        assert!((recent.named(0.5) - 0.5).abs() < 1e-6);
+        assert!((recent.named(0.5) - 0.75).abs() < 1e-6);
+        let long = (0..50).map(|_| recent.named(0.15)).last().unwrap();
+        assert!((long - (1.0 - 0.85f32.powi(4))).abs() < 1e-6, "{long}");
     }
 }
