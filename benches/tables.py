@@ -96,7 +96,7 @@ def speakers(work):
         (folder / "testing_list.txt").write_text("\n".join(testing))
         (folder / "validation_list.txt").write_text("\n".join(validation))
         # Wake words, said by many into microphones of their own, are words like others: what is learnt of them helps the digits.
-        train(f"without-{speaker}", folder, *args.synthesised or ["demo"], DATA / "wake-words", "--sample-rate", 8000,
+        train(f"without-{speaker}", folder, *args.more or ["demo"], DATA / "wake-words", "--sample-rate", 8000,
               epochs=args.epochs or SPEAKERS, seed=1)
         found = evaluate(f"without-{speaker}", folder)
         shares.append((found["choice_accuracy"], found["accuracy"]))
@@ -140,8 +140,8 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("table", choices=["digits", "quick", "speakers", "wake", "shipped"])
 parser.add_argument("--program", default=ROOT / "target/release/seseragi")
 parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--synthesised", action="append",
-                    help="extra speakers for `speakers`: assets/datasets/make.sh --out DIR --per-word 160, assets/datasets/accents.sh DIR")
+parser.add_argument("--more", action="append", help="a folder with more speakers for `speakers`, such as those that"
+                    " assets/datasets/make.sh --out DIR --per-word 160 and assets/datasets/accents.sh DIR make, or Speech Commands")
 parser.add_argument("--only", action="append", help="a speaker of `speakers`")
 parser.add_argument("--epochs", type=int, help="instead of the table's own")
 args = parser.parse_args()

@@ -123,7 +123,7 @@ mod tests {
 
     fn batcher(seed: u64) -> Batcher {
         let samples: Box<[i16]> = (0..3_000).map(|at| (9_000.0 * (at as f32 * 0.3).sin()) as i16).collect();
-        let clip = |label| Clip { path: "x.wav".into(), label, split: Split::Train, samples: samples.clone() };
+        let clip = |label| Clip { path: "x.wav".into(), label, set: 0, split: Split::Train, samples: samples.clone() };
         let labels = vec!["a".into(), "b".into()];
         let dataset = Dataset { labels, sample_rate_hz: 8_000, clips: vec![clip(0), clip(1)], ..Dataset::default() };
         Batcher::new(Arc::new(dataset), FeatureConfig::speech(8_000), 3, seed)

@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_sound_is_read_once() {
-        let clip = |split| Clip { path: "x.wav".into(), label: 0, split, samples: vec![500; 4_000].into() };
+        let clip = |split| Clip { path: "x.wav".into(), label: 0, set: 0, split, samples: vec![500; 4_000].into() };
         let dataset = Dataset {
             labels: ["a", "b", "c"].map(String::from).to_vec(),
             sample_rate_hz: 8_000,

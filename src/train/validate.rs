@@ -124,7 +124,7 @@ mod tests {
         let features = FeatureConfig::speech(8_000);
         let config = ModelConfig { channels: 8, ..ModelConfig::words(&features, 2) };
         let network = config.init(&Device::flex()).unwrap();
-        let clip = |split, len| Clip { path: "x.wav".into(), label: 0, split, samples: vec![500; len].into() };
+        let clip = |split, len| Clip { path: "x.wav".into(), label: 0, set: 0, split, samples: vec![500; len].into() };
         let mut clips: Vec<Clip> = (0..40).map(|at| clip(Split::Validation, 800 + 100 * at)).collect();
         clips.extend((0..9).map(|_| clip(Split::Test, 1_000)));
         let labels = vec!["a".into(), "b".into()];

@@ -204,8 +204,13 @@ mod tests {
     /// Three labels of tones; the validation clip is full scale, so that its use would be heard.
     fn dataset(with_background: bool) -> Arc<Dataset> {
         let tone = |step: f32, len: usize| (0..len).map(|at| (9_000.0 * (at as f32 * step).sin()) as i16).collect();
-        let clip =
-            |label, split, len| Clip { path: "x.wav".into(), label, split, samples: tone(0.1 + label as f32, len) };
+        let clip = |label, split, len| Clip {
+            path: "x.wav".into(),
+            label,
+            set: 0,
+            split,
+            samples: tone(0.1 + label as f32, len),
+        };
         Arc::new(Dataset {
             labels: vec!["a".into(), "b".into(), "c".into()],
             sample_rate_hz: 8_000,

@@ -1,6 +1,7 @@
 //! The voices that scenes are composed of: clips as other speakers might have said them, and what sounds like speech and
 //! is no word.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::effects::{colour, played_faster, with_tempo};
@@ -30,23 +31,29 @@ const PITCHED: f32 = 0.15;
 const DEEPEST: f32 = -0.2;
 const HIGHEST: f32 = 0.5;
 
+/// Another pace alone, as a logarithm: how often, and the slowest and fastest.
+const PACED: f32 = 0.5;
+const SLOWEST: f32 = -0.2;
+const FASTEST: f32 = 0.4;
+
 /// Draws voices from the train split of a dataset.
 pub struct Voices {
     dataset: Arc<Dataset>,
-    /// Indices of the train clips, by label; labels without any are left out.
-    by_label: Vec<Vec<usize>>,
+    /// Indices of the train clips, by label and set; labels without any are left out.
+    by_label: Vec<Vec<Vec<usize>>>,
 }
 
 impl Voices {
     /// The voices of `dataset`.
     pub fn new(dataset: Arc<Dataset>) -> Self {
-        let mut by_label = vec![Vec::new(); dataset.labels.len()];
+        let mut sets = vec![BTreeMap::<usize, Vec<usize>>::new(); dataset.labels.len()];
         for (index, clip) in dataset.clips.iter().enumerate().filter(|(_, clip)| clip.split == Split::Train) {
-            by_label[clip.label].push(index);
+            sets[clip.label].entry(clip.set).or_default().push(index);
         }
-        let said_more: Vec<Vec<usize>> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
+        let mut by_label: Vec<Vec<_>> = sets.into_iter().map(|sets| sets.into_values().collect()).collect();
+        let said_more: Vec<_> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
         by_label.extend((1..NEW_SHARES).flat_map(|_| said_more.iter().cloned()));
-        by_label.retain(|clips| !clips.is_empty());
+        by_label.retain(|sets| !sets.is_empty());
         Self { dataset, by_label }
     }
 
@@ -76,9 +83,11 @@ impl Voices {
         (self.voice(&clip.samples, rng), Some(clip.label))
     }
 
-    /// A clip of any label, each label as likely as the others.
+    /// A clip of any label, each label as likely as the others and, within it, each set: some clips of many speakers are not
+    /// lost among many clips of a few.
     fn any_clip(&self, rng: &mut Rng) -> &Clip {
-        let clips = &self.by_label[rng.below(self.by_label.len())];
+        let sets = &self.by_label[rng.below(self.by_label.len())];
+        let clips = &sets[rng.below(sets.len())];
         &self.dataset.clips[clips[rng.below(clips.len())]]
     }
 
@@ -127,7 +136,7 @@ impl Voices {
         if rng.chance(SIZED) {
             voice = played_faster(&voice, rng.between(-MOST_SIZE, MOST_SIZE).exp());
         }
-        let mut tempo = if rng.chance(0.3) { rng.between(-0.2, 0.2).exp() } else { 1.0 };
+        let mut tempo = if rng.chance(PACED) { rng.between(SLOWEST, FASTEST).exp() } else { 1.0 };
         if rng.chance(PITCHED) {
             let factor = rng.between(DEEPEST, HIGHEST).exp();
             voice = with_pitch(&voice, factor, self.dataset.sample_rate_hz);
@@ -162,12 +171,29 @@ mod tests {
         let clip = |label, value: i16| Clip {
             path: "x.wav".into(),
             label,
+            set: 0,
             split: Split::Train,
             samples: vec![value; 4_000].into(),
         };
         let labels = vec!["a".into(), "b".into()];
         let clips = vec![clip(0, 1_000), clip(1, 2_000)];
         Voices::new(Arc::new(Dataset { labels, sample_rate_hz: 8_000, clips, ..Dataset::default() }))
+    }
+
+    #[test]
+    fn each_set_is_said_as_often_as_the_others() {
+        let clip = |set, value: i16| Clip {
+            path: "x.wav".into(),
+            label: 0,
+            set,
+            split: Split::Train,
+            samples: vec![value; 10].into(),
+        };
+        let clips = [vec![clip(0, 1); 90], vec![clip(1, 2); 5]].concat();
+        let voices = Voices::new(Arc::new(Dataset { labels: vec!["a".into()], clips, ..Dataset::default() }));
+        let mut rng = Rng::new(1);
+        let small = (0..400).filter(|_| voices.any_clip(&mut rng).set == 1).count();
+        assert!((150..250).contains(&small), "{small} of 400 are of the small set");
     }
 
     #[test]

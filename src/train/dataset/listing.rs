@@ -18,7 +18,7 @@ pub struct ListedFile {
     pub label: Option<usize>,
     /// What the file may be used for.
     pub split: Split,
-    /// The set that it comes from: 0 for what was scanned, then those added as background.
+    /// The set that it comes from: those scanned in their order, then those added as background.
     pub set: usize,
 }
 
@@ -88,13 +88,15 @@ impl Listing {
         if !has_texts {
             refuse_few(&name, &labels)?;
         }
-        let mut files: Vec<ListedFile> = items()
-            .map(|item| ListedFile {
+        let of_sets =
+            surveys.iter().enumerate().flat_map(|(set, survey)| survey.items.iter().map(move |item| (set, item)));
+        let mut files: Vec<ListedFile> = of_sets
+            .map(|(set, item)| ListedFile {
                 path: item.path.clone(),
                 span_secs: item.span_secs,
                 label: label_of(&item.said).and_then(|label| labels.binary_search(&label).ok()),
                 split: item.split,
-                set: 0,
+                set,
             })
             .collect();
         // Stable: parts of one file stay in their order.

@@ -72,7 +72,9 @@ impl Loader {
         let Some(file) = self.files.next() else { return false };
         match self.load_clip(&file) {
             Ok(samples) => match file.label {
-                Some(label) => self.dataset.clips.push(Clip { path: file.path, label, split: file.split, samples }),
+                Some(label) => {
+                    self.dataset.clips.push(Clip { path: file.path, label, set: file.set, split: file.split, samples })
+                }
                 None if file.split == Split::Validation => self.dataset.held_background.push(samples),
                 None => self.background.entry(file.set).or_default().push(samples),
             },

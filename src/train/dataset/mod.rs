@@ -36,6 +36,8 @@ pub struct Clip {
     pub path: PathBuf,
     /// Index into [`Dataset::labels`].
     pub label: usize,
+    /// Which of the sets that are learnt from together it comes from.
+    pub set: usize,
     /// What it may be used for.
     pub split: Split,
     /// 16-bit samples: half the memory of floats, and as exact as nearly all files are.
