@@ -24,7 +24,7 @@ def features():
         y=padded, sr=parameters["sample_rate_hz"], n_fft=fft, win_length=window, hop_length=parameters["hop_samples"],
         window="hann", center=False, power=2.0, n_mels=parameters["bands"], fmin=parameters["low_hz"],
         fmax=parameters["high_hz"], htk=True, norm=None)
-    return (np.log(mel * 2.0 / (fft * energy) + parameters["floor"]) - parameters["log_mean"]) / parameters["log_deviation"]
+    return (np.log(mel * 2.0 / (fft * energy) + 1e-9) - parameters["log_mean"]) / parameters["log_deviation"]
 
 
 features()

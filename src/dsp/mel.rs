@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::dot;
 use crate::{Error, Result};
 
-/// The floor of models whose card names none: what lies under it (-90 dBFS) is the noise of 16-bit rounding.
-const ROUNDING: f32 = 1e-9;
+/// Mean squares below this (-90 dBFS) count as silence: what lies under it is the noise of 16-bit rounding.
+const FLOOR: f32 = 1e-9;
 /// Frames of a whole sound that one thread makes at a time.
 const BLOCK_FRAMES: usize = 512;
 
@@ -37,19 +37,11 @@ pub struct FeatureConfig {
     pub low_hz: f32,
     /// Upper corner of the highest band.
     pub high_hz: f32,
-    /// Added to a band's mean square before the logarithm: what lies far below it counts as silence. What is heard between the
-    /// resonances of a voice tells one microphone from another more than one word from another.
-    #[serde(default = "rounding")]
-    pub floor: f32,
     /// Subtracted from the natural logarithm of a band's mean square. A constant, never a running mean, so that
     /// streamed features are those of the whole file.
     pub log_mean: f32,
     /// What the difference is divided by.
     pub log_deviation: f32,
-}
-
-fn rounding() -> f32 {
-    ROUNDING
 }
 
 impl FeatureConfig {
@@ -66,11 +58,9 @@ impl FeatureConfig {
             fft_size: (sample_rate_hz as usize / 16).next_power_of_two().max(window_samples.next_power_of_two()),
             low_hz: 60.0,
             high_hz: sample_rate_hz as f32 * 0.475,
-            // -77 dBFS, which is noise of -60 dBFS in all bands together.
-            floor: 2e-8,
-            // About the mean and the deviation over the training clips of the spoken digits (-13.8 and 3.2).
-            log_mean: -13.8,
-            log_deviation: 3.2,
+            // About the mean and the deviation over the training clips of the spoken digits (-14.3 and 3.8).
+            log_mean: -14.0,
+            log_deviation: 4.0,
         }
     }
 
@@ -97,9 +87,6 @@ impl FeatureConfig {
             let (low, high) = (self.low_hz, self.high_hz);
             return fail(format!("low_hz {low} and high_hz {high} must rise and lie between 0 and {half_rate}"));
         }
-        if !(self.floor.is_finite() && self.floor > 0.0) {
-            return fail(format!("floor is {}, it must be above 0", self.floor));
-        }
         if !(self.log_mean.is_finite() && self.log_deviation.is_finite() && self.log_deviation > 0.0) {
             return fail("log_mean must be finite and log_deviation above 0".into());
         }
@@ -118,7 +105,7 @@ impl FeatureConfig {
 
     /// What every band holds while the sound is digital silence.
     pub fn silence(&self) -> f32 {
-        (self.floor.ln() - self.log_mean) / self.log_deviation
+        (FLOOR.ln() - self.log_mean) / self.log_deviation
     }
 }
 
@@ -199,7 +186,7 @@ impl LogMel {
         for (value, band) in values.iter_mut().zip(&self.bands) {
             let bins = &self.power[band.first_bin..band.first_bin + band.weights.len()];
             let mean_square = dot(bins, &band.weights);
-            *value = ((mean_square + self.config.floor).ln() - self.config.log_mean) / self.config.log_deviation;
+            *value = ((mean_square + FLOOR).ln() - self.config.log_mean) / self.config.log_deviation;
         }
     }
 
@@ -358,7 +345,6 @@ pub(crate) mod tests {
         assert!(message(FeatureConfig { hop_samples: 0, ..good.clone() }).contains("allowed are 1 to window_samples"));
         assert!(message(FeatureConfig { high_hz: 9_000.0, ..good.clone() }).contains("between 0 and 8000"));
         assert!(message(FeatureConfig { low_hz: f32::NAN, ..good.clone() }).contains("must rise"));
-        assert!(message(FeatureConfig { floor: 0.0, ..good.clone() }).contains("floor is 0"));
         assert!(message(FeatureConfig { log_deviation: 0.0, ..good.clone() }).contains("above 0"));
         assert!(message(FeatureConfig { fft_size: 512, bands: 256, ..good }).contains("use fewer bands"));
     }

@@ -31,11 +31,6 @@ const PITCHED: f32 = 0.15;
 const DEEPEST: f32 = -0.2;
 const HIGHEST: f32 = 0.5;
 
-/// Another pace alone, as a logarithm: how often, and the slowest and fastest.
-const PACED: f32 = 0.5;
-const SLOWEST: f32 = -0.2;
-const FASTEST: f32 = 0.4;
-
 /// Draws voices from the train split of a dataset.
 pub struct Voices {
     dataset: Arc<Dataset>,
@@ -136,7 +131,7 @@ impl Voices {
         if rng.chance(SIZED) {
             voice = played_faster(&voice, rng.between(-MOST_SIZE, MOST_SIZE).exp());
         }
-        let mut tempo = if rng.chance(PACED) { rng.between(SLOWEST, FASTEST).exp() } else { 1.0 };
+        let mut tempo = if rng.chance(0.3) { rng.between(-0.2, 0.2).exp() } else { 1.0 };
         if rng.chance(PITCHED) {
             let factor = rng.between(DEEPEST, HIGHEST).exp();
             voice = with_pitch(&voice, factor, self.dataset.sample_rate_hz);
