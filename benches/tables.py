@@ -3,7 +3,7 @@
 
     python3 benches/tables.py digits      # three seeds on the official split of the spoken digits
     python3 benches/tables.py quick       # the same with the quick recipe
-    python3 benches/tables.py speakers    # each speaker left out once; --only NAME for one of them
+    python3 benches/tables.py speakers    # each speaker left out once; --only NAME for one of them, --more DIR for more speakers
     python3 benches/tables.py wake        # wake words, and false alarms on other speech
     python3 benches/tables.py shipped     # the model in assets/models, without training
 
