@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::effects::{colour, played_faster, with_tempo};
-use super::noise::to_unit_power;
+use super::noise::{Noise, to_unit_power};
 use super::pitch::with_pitch;
 use crate::train::dataset::{Clip, Dataset, Split};
 use crate::train::rng::Rng;
@@ -30,6 +30,16 @@ const MOST_SIZE: f32 = 0.2;
 const PITCHED: f32 = 0.15;
 const DEEPEST: f32 = -0.2;
 const HIGHEST: f32 = 0.5;
+
+/// Another pace alone, as a logarithm: how often, and the slowest and fastest.
+const PACED: f32 = 0.5;
+const SLOWEST: f32 = -0.2;
+const FASTEST: f32 = 0.4;
+
+/// Noise that begins and ends with the clip, as every recording brings its own: how often, and how far below the voice.
+const NOISY: f32 = 0.3;
+const LEAST_DB: f32 = 8.0;
+const MOST_DB: f32 = 40.0;
 
 /// Draws voices from the train split of a dataset.
 pub struct Voices {
@@ -131,7 +141,7 @@ impl Voices {
         if rng.chance(SIZED) {
             voice = played_faster(&voice, rng.between(-MOST_SIZE, MOST_SIZE).exp());
         }
-        let mut tempo = if rng.chance(0.3) { rng.between(-0.2, 0.2).exp() } else { 1.0 };
+        let mut tempo = if rng.chance(PACED) { rng.between(SLOWEST, FASTEST).exp() } else { 1.0 };
         if rng.chance(PITCHED) {
             let factor = rng.between(DEEPEST, HIGHEST).exp();
             voice = with_pitch(&voice, factor, self.dataset.sample_rate_hz);
@@ -144,7 +154,18 @@ impl Voices {
             colour(&mut voice, self.dataset.sample_rate_hz as f32, rng);
         }
         to_unit_power(&mut voice);
+        if rng.chance(NOISY) {
+            self.add_noise(&mut voice, rng);
+        }
         voice
+    }
+
+    /// Adds noise of some kind to a voice of unit power.
+    fn add_noise(&self, voice: &mut [f32], rng: &mut Rng) {
+        let gain = 10f32.powf(-rng.between(LEAST_DB, MOST_DB) / 20.0);
+        let kind = Noise::ALL[rng.below(Noise::ALL.len())];
+        let noise = kind.samples(voice.len(), self.dataset.sample_rate_hz as f32, rng);
+        voice.iter_mut().zip(&noise).for_each(|(slot, sample)| *slot += gain * sample);
     }
 
     /// Up to two seconds of sound without a label, at unit power.
