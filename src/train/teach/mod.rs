@@ -105,7 +105,7 @@ impl Lesson {
     }
 }
 
-/// Where the words of a model can be heard again: the datasets of the run that made it, else a known dataset that has them.
+/// Where the words of a model can be heard again: the datasets of the run that made it, else the known datasets that have them all.
 fn rehearsal(places: &Places, card: &Card) -> Result<Vec<String>> {
     if let Ok(Some(checkpoint)) = Checkpoint::load(&places.checkpoint_of(&card.name)) {
         let datasets: Vec<String> = checkpoint.position.spec.datasets().map(str::to_owned).collect();
@@ -120,14 +120,16 @@ fn rehearsal(places: &Places, card: &Card) -> Result<Vec<String>> {
             card.tokens.iter().all(has)
         })
     };
-    places.dataset_names().into_iter().find(has_all).map(|name| vec![name]).ok_or_else(|| {
-        Error::not_found(format!(
-            "the words of \"{}\" ({}) are in no known dataset, and without hearing them again they would be forgotten: \
-             name one that has them",
-            card.name,
-            card.tokens.join(", ")
-        ))
-    })
+    let known: Vec<String> = places.dataset_names().into_iter().filter(has_all).collect();
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    Err(Error::not_found(format!(
+        "the words of \"{}\" ({}) are in no known dataset, and without hearing them again they would be forgotten: \
+         name one that has them",
+        card.name,
+        card.tokens.join(", ")
+    )))
 }
 
 #[cfg(test)]
