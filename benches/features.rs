@@ -19,7 +19,8 @@ const TURNS: usize = 15;
 fn main() {
     let speech = sound::speech(RATE_HZ, SECS);
     let samples: Vec<f32> = speech.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
-    let config = FeatureConfig::speech(RATE_HZ);
+    // librosa adds no dither.
+    let config = FeatureConfig { dither: 0.0, ..FeatureConfig::speech(RATE_HZ) };
     let mut frames = Vec::new();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let medians = [1, cores].map(|threads| {

@@ -42,6 +42,9 @@ pub struct FeatureConfig {
     pub log_mean: f32,
     /// What the difference is divided by.
     pub log_deviation: f32,
+    /// Root mean square of the white noise that is added to the sound first, which hides what a recording has far below its voice.
+    #[serde(default)]
+    pub dither: f32,
 }
 
 impl FeatureConfig {
@@ -61,6 +64,7 @@ impl FeatureConfig {
             // About the mean and the deviation over the training clips of the spoken digits (-14.3 and 3.8).
             log_mean: -14.0,
             log_deviation: 4.0,
+            dither: 1e-3, // -60 dBFS.
         }
     }
 
@@ -90,6 +94,9 @@ impl FeatureConfig {
         if !(self.log_mean.is_finite() && self.log_deviation.is_finite() && self.log_deviation > 0.0) {
             return fail("log_mean must be finite and log_deviation above 0".into());
         }
+        if !(0.0..1.0).contains(&self.dither) {
+            return fail(format!("dither is {}, allowed are 0 to 1", self.dither));
+        }
         Ok(())
     }
 
@@ -101,11 +108,6 @@ impl FeatureConfig {
     /// Seconds that one feature frame covers.
     pub fn window_secs(&self) -> f64 {
         self.window_samples as f64 / f64::from(self.sample_rate_hz)
-    }
-
-    /// What every band holds while the sound is digital silence.
-    pub fn silence(&self) -> f32 {
-        (FLOOR.ln() - self.log_mean) / self.log_deviation
     }
 }
 
@@ -119,7 +121,8 @@ struct Band {
 /// Turns sound into normalised log-mel feature frames.
 ///
 /// Frame `f` covers samples `[f · hop, f · hop + window)` of what was pushed since the start, and is made as soon as
-/// its last sample is there: causal, and the same to the bit however the sound was cut into blocks.
+/// its last sample is there: causal, and the same to the bit however the sound was cut into blocks. The dither of a sample depends
+/// on its place alone.
 #[derive(Clone)]
 pub struct LogMel {
     config: FeatureConfig,
@@ -128,6 +131,8 @@ pub struct LogMel {
     bands: Vec<Band>,
     /// Samples from the start of the next frame on.
     pending: Vec<f32>,
+    /// The place of the first of them.
+    place: u32,
     input: Vec<f32>,
     spectrum: Vec<Complex32>,
     scratch: Vec<Complex32>,
@@ -146,7 +151,18 @@ impl LogMel {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(config.fft_size);
         let (input, spectrum, scratch) = (fft.make_input_vec(), fft.make_output_vec(), fft.make_scratch_vec());
         let power = vec![0.0; spectrum.len()];
-        Ok(Self { config: config.clone(), fft, window, bands, pending: Vec::new(), input, spectrum, scratch, power })
+        Ok(Self { config: config.clone(), fft, window, bands, pending: Vec::new(), place: 0, input, spectrum, scratch, power })
+    }
+
+    /// The same for sound whose first frame is number `frame` of a longer one.
+    pub fn from_frame(mut self, frame: u64) -> Self {
+        self.place = self.place_of(frame);
+        self
+    }
+
+    /// The place of the first sample of a frame, which begins anew every 2³² samples.
+    fn place_of(&self, frame: u64) -> u32 {
+        frame.wrapping_mul(self.config.hop_samples as u64) as u32
     }
 
     /// The values this was made with.
@@ -163,19 +179,24 @@ impl LogMel {
         while start + window <= pending.len() {
             let first = out.len();
             out.resize(first + bands, 0.0);
-            self.frame(&pending[start..start + window], &mut out[first..]);
+            let place = self.place.wrapping_add(start as u32);
+            self.frame(place, &pending[start..start + window], &mut out[first..]);
             start += hop;
         }
         pending.drain(..start);
+        self.place = self.place.wrapping_add(start as u32);
         self.pending = pending;
     }
 
-    /// The values of the frame that covers `sound`.
-    fn frame(&mut self, sound: &[f32], values: &mut [f32]) {
+    /// The values of the frame that covers `sound`, which begins at `place`.
+    fn frame(&mut self, place: u32, sound: &[f32], values: &mut [f32]) {
         let (head, tail) = self.input.split_at_mut(self.window.len());
-        for ((x, sample), weight) in head.iter_mut().zip(sound).zip(&self.window) {
-            *x = sample * weight;
+        head.copy_from_slice(sound);
+        if self.config.dither > 0.0 {
+            let highest = 3f32.sqrt() * self.config.dither;
+            (0u32..).zip(head.iter_mut()).for_each(|(at, x)| *x += highest * evenly(place.wrapping_add(at)));
         }
+        head.iter_mut().zip(&self.window).for_each(|(x, weight)| *x *= weight);
         tail.fill(0.0); // The FFT uses its input as scratch.
         self.fft
             .process_with_scratch(&mut self.input, &mut self.spectrum, &mut self.scratch)
@@ -200,13 +221,22 @@ impl LogMel {
             || log_mel.clone(),
             |log_mel, (block, values)| {
                 for (at, values) in values.chunks_exact_mut(bands).enumerate() {
-                    let start = (block * BLOCK_FRAMES + at) * hop;
-                    log_mel.frame(&samples[start..start + window], values);
+                    let frame = block * BLOCK_FRAMES + at;
+                    let (place, start) = (log_mel.place_of(frame as u64), frame * hop);
+                    log_mel.frame(place, &samples[start..start + window], values);
                 }
             },
         );
         Ok(values)
     }
+}
+
+/// A number from -1 to 1 that looks random, of each place another one: MurmurHash3's finaliser (Appleby 2011).
+fn evenly(place: u32) -> f32 {
+    let mut bits = place;
+    bits = (bits ^ (bits >> 16)).wrapping_mul(0x85eb_ca6b);
+    bits = (bits ^ (bits >> 13)).wrapping_mul(0xc2b2_ae35);
+    (bits ^ (bits >> 16)) as i32 as f32 / 2_147_483_648.0
 }
 
 fn hann(len: usize) -> Vec<f32> {
@@ -302,6 +332,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn dither_is_white_and_depends_on_the_place_alone() {
+        let config = FeatureConfig { dither: 0.01, ..FeatureConfig::speech(8_000) };
+        let bands = config.bands;
+        let frames = LogMel::whole(&config, &[0.0; 80_000]).unwrap();
+        let values = linear(&config, &frames);
+        let power = values.iter().sum::<f32>() * bands as f32 / values.len() as f32;
+        assert!((0.85e-4..1e-4).contains(&power), "a little less than 0.01², of what lies between the corners: {power}");
+        let upper_half = |frame: &[f32]| frame[bands / 2..].iter().sum::<f32>();
+        let share = values.chunks_exact(bands).map(upper_half).sum::<f32>() * bands as f32 / values.len() as f32 / power;
+        assert!((0.65..0.75).contains(&share), "the upper half of the bands is 70 % of the spectrum: {share}");
+        assert_ne!(frames[..bands], frames[bands..2 * bands]);
+        let mut later = Vec::new();
+        LogMel::new(&config).unwrap().from_frame(700).push(&[0.0; 8_000], &mut later);
+        assert_eq!(later[..], frames[700 * bands..][..later.len()]);
+    }
+
+    #[test]
     fn frames_cover_what_they_say() {
         let config = FeatureConfig::speech(8_000);
         let (window, hop) = (config.window_samples, config.hop_samples);
@@ -311,10 +358,12 @@ pub(crate) mod tests {
             assert_eq!(frames.len(), expected * config.bands, "{len} samples");
         }
         // A click under frames 2 to 4 only (their windows hold sample 4 · hop) leaves all others silent.
+        let config = FeatureConfig { dither: 0.0, ..config };
+        let silence = (FLOOR.ln() - config.log_mean) / config.log_deviation;
         let mut sound = vec![0.0; window + 10 * hop];
         sound[4 * hop + 1] = 1.0;
         let frames = LogMel::whole(&config, &sound).unwrap();
-        let silent = |f: usize| frames[f * config.bands..][..config.bands].iter().all(|&v| v == config.silence());
+        let silent = |f: usize| frames[f * config.bands..][..config.bands].iter().all(|&v| v == silence);
         let expected: Vec<bool> = (0..11).map(|f| !(f * hop..f * hop + window).contains(&(4 * hop + 1))).collect();
         assert_eq!((0..11).map(silent).collect::<Vec<_>>(), expected);
     }
@@ -345,6 +394,7 @@ pub(crate) mod tests {
         assert!(message(FeatureConfig { hop_samples: 0, ..good.clone() }).contains("allowed are 1 to window_samples"));
         assert!(message(FeatureConfig { high_hz: 9_000.0, ..good.clone() }).contains("between 0 and 8000"));
         assert!(message(FeatureConfig { low_hz: f32::NAN, ..good.clone() }).contains("must rise"));
+        assert!(message(FeatureConfig { dither: -0.1, ..good.clone() }).contains("dither is -0.1"));
         assert!(message(FeatureConfig { log_deviation: 0.0, ..good.clone() }).contains("above 0"));
         assert!(message(FeatureConfig { fft_size: 512, bands: 256, ..good }).contains("use fewer bands"));
     }

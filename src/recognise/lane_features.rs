@@ -74,7 +74,6 @@ impl FeatureLine {
     /// A line that begins with sample `at_sample` of the stream. Its first frame is the first on the grid that begins
     /// at that sample or later.
     pub fn new(config: &FeatureConfig, stream_rate_hz: u32, at_sample: u64) -> Result<Self> {
-        let log_mel = LogMel::new(config)?;
         let resampler = Resampler::new(stream_rate_hz, config.sample_rate_hz)?;
         let unit = grid_unit(config, stream_rate_hz);
         let begin = at_sample.div_ceil(unit) * unit;
@@ -83,7 +82,7 @@ impl FeatureLine {
             config: config.clone(),
             stream_rate_hz,
             resampler,
-            log_mel,
+            log_mel: LogMel::new(config)?.from_frame(first),
             skip: begin - at_sample,
             frames: Vec::new(),
             first,
@@ -131,6 +130,15 @@ impl FeatureLine {
     pub fn frames(&self, from: u64, to: u64) -> &[f32] {
         let at = |frame: u64| (frame - self.first) as usize * self.config.bands;
         &self.frames[at(from)..at(to)]
+    }
+
+    /// The next `frames` frames, `[frames, bands]`, if silence followed now.
+    pub fn with_silence(&self, frames: usize) -> Vec<f32> {
+        let mut out = Vec::new();
+        let silence = vec![0.0; frames * self.config.hop_samples + self.config.window_samples];
+        self.log_mel.clone().push(&silence, &mut out);
+        out.truncate(frames * self.config.bands);
+        out
     }
 
     /// Forgets the frames before `frame`.

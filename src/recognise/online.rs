@@ -308,7 +308,8 @@ impl Ear {
         let step = self.step() as usize * config.bands;
         let mut frames = self.line.frames(self.next_frame, self.line.end()).to_vec();
         let silence = (FLUSH_SECS / config.hop_secs()) as usize * config.bands;
-        frames.resize((frames.len() + silence).div_ceil(step) * step, config.silence());
+        let missing = (frames.len() + silence).div_ceil(step) * step - frames.len();
+        frames.extend(self.line.with_silence(missing / config.bands));
         for frames in frames.chunks(step) {
             self.logits.clear();
             self.model.network().step(&mut state, frames, &mut self.logits)?;

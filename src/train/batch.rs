@@ -62,6 +62,8 @@ impl Batcher {
     /// Batches of `batch_size` scenes from the train clips of `dataset`.
     pub fn new(dataset: Arc<Dataset>, features: FeatureConfig, batch_size: usize, seed: u64) -> Self {
         let scene_secs = scene_secs(&dataset);
+        // A scene brings noise of its own or none: a network is steadier where there is some, and dither later on sees to that.
+        let features = FeatureConfig { dither: 0.0, ..features };
         Self { composer: Composer::new(dataset, scene_secs), features, batch_size, seed }
     }
 

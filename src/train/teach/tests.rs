@@ -70,7 +70,10 @@ fn lessons_that_cannot_be_given_say_why() {
     let unheard = error("new", "alien").message;
     assert!(unheard.contains("(a, b, c) are in no known dataset"), "{unheard}");
     write_tones(&folder.path().join("datasets/abc"), &["a", "b", "c", "d"], 9);
-    assert_eq!(Lesson::new("new", "alien").spec(&places).unwrap().dataset_name, "abc");
+    write_tones(&folder.path().join("datasets/bc"), &["b", "c"], 9);
+    write_tones(&folder.path().join("datasets/more"), &["a", "b", "c"], 9);
+    let spec = Lesson::new("new", "alien").spec(&places).unwrap();
+    assert_eq!(spec.datasets().collect::<Vec<_>>(), ["abc", "more", "taught"], "every set that has all its words");
 }
 
 #[test]
