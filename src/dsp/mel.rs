@@ -151,7 +151,18 @@ impl LogMel {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(config.fft_size);
         let (input, spectrum, scratch) = (fft.make_input_vec(), fft.make_output_vec(), fft.make_scratch_vec());
         let power = vec![0.0; spectrum.len()];
-        Ok(Self { config: config.clone(), fft, window, bands, pending: Vec::new(), place: 0, input, spectrum, scratch, power })
+        Ok(Self {
+            config: config.clone(),
+            fft,
+            window,
+            bands,
+            pending: Vec::new(),
+            place: 0,
+            input,
+            spectrum,
+            scratch,
+            power,
+        })
     }
 
     /// The same for sound whose first frame is number `frame` of a longer one.
@@ -338,9 +349,13 @@ pub(crate) mod tests {
         let frames = LogMel::whole(&config, &[0.0; 80_000]).unwrap();
         let values = linear(&config, &frames);
         let power = values.iter().sum::<f32>() * bands as f32 / values.len() as f32;
-        assert!((0.85e-4..1e-4).contains(&power), "a little less than 0.01², of what lies between the corners: {power}");
+        assert!(
+            (0.85e-4..1e-4).contains(&power),
+            "a little less than 0.01², of what lies between the corners: {power}"
+        );
         let upper_half = |frame: &[f32]| frame[bands / 2..].iter().sum::<f32>();
-        let share = values.chunks_exact(bands).map(upper_half).sum::<f32>() * bands as f32 / values.len() as f32 / power;
+        let share =
+            values.chunks_exact(bands).map(upper_half).sum::<f32>() * bands as f32 / values.len() as f32 / power;
         assert!((0.65..0.75).contains(&share), "the upper half of the bands is 70 % of the spectrum: {share}");
         assert_ne!(frames[..bands], frames[bands..2 * bands]);
         let mut later = Vec::new();
