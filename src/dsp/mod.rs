@@ -1,5 +1,6 @@
 //! Signal processing without Bevy: every algorithm is independent of how the sound was cut into blocks.
 
+pub mod dither;
 pub mod level;
 pub mod mel;
 pub mod resample;
