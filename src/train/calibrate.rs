@@ -34,8 +34,8 @@ const MAY_COST: f64 = 0.005;
 const LOWEST: f32 = 0.2;
 const HIGHEST: f32 = 0.999;
 
-/// Of the alarms that could be kept out so many are taken for chance: some twenty minutes are heard, and once in them is seldom.
-const BY_CHANCE: usize = 1;
+/// Of the alarms that could be kept out so many are taken for chance: most of an hour is heard, and twice in it is seldom.
+const BY_CHANCE: usize = 2;
 
 /// How far a threshold lies from alarms to words, by odds: nearer to the alarms, of which minutes were heard, than to the words.
 const FROM_ALARMS: f32 = 0.1;
@@ -182,7 +182,7 @@ fn temperature(readings: &[Reading], classes: usize) -> f32 {
 
 /// The threshold for a word that was read with the scores `hits` where it was said and with `alarms` where it was not.
 ///
-/// It lies between the highest score that costs hardly a clip and the highest alarm below that, but for one: sounds of tomorrow score
+/// It lies between the highest score that costs hardly a clip and the highest alarm below that, but for two: sounds of tomorrow score
 /// a little higher than today's, and words a little lower.
 fn best_threshold(mut hits: Vec<f32>, mut alarms: Vec<f32>, from_lowest: f32) -> f32 {
     hits.retain(|&score| score >= LOWEST);
@@ -210,19 +210,19 @@ mod tests {
     fn a_threshold_lies_between_alarms_and_hits() {
         let hits = vec![0.999; 50];
         let best = |hits: &[f32], alarms: &[f32]| best_threshold(hits.to_vec(), alarms.to_vec(), HELD_OUT);
-        assert_eq!(best(&[], &[0.9, 0.9]), LOWEST);
+        assert_eq!(best(&[], &[0.9; 3]), LOWEST);
         let usual = best(&hits, &[]);
         assert!(usual > 0.55 && usual < 0.7, "between the lowest threshold and the hits: {usual}");
-        assert_eq!(best(&hits, &[0.1, 0.1]), usual, "alarms that the lowest threshold keeps out");
-        assert_eq!(best(&hits, &[0.95]), usual, "once is chance");
-        let noisy = best(&hits, &[0.97, 0.3, 0.95]);
+        assert_eq!(best(&hits, &[0.1; 3]), usual, "alarms that the lowest threshold keeps out");
+        assert_eq!(best(&hits, &[0.95, 0.95]), usual, "twice is chance");
+        let noisy = best(&hits, &[0.97, 0.3, 0.95, 0.97]);
         assert!(noisy > 0.95 && noisy < 0.97, "{noisy}");
-        assert_eq!(best(&hits, &[1.0, 1.0, 1.0]), usual, "alarms that nothing helps against");
-        let weak = best(&[vec![0.6], vec![0.99; 260]].concat(), &[0.7, 0.7]);
+        assert_eq!(best(&hits, &[1.0; 4]), usual, "alarms that nothing helps against");
+        let weak = best(&[vec![0.6], vec![0.99; 260]].concat(), &[0.7; 3]);
         assert!(weak > 0.7, "one of 261 clips is what it may cost: {weak}");
-        let dear = best(&[vec![0.6], vec![0.99; 60]].concat(), &[0.7, 0.7]);
+        let dear = best(&[vec![0.6], vec![0.99; 60]].concat(), &[0.7; 3]);
         assert!(dear < 0.6, "one of 61 clips is more: {dear}");
-        assert_eq!(best(&hits, &[0.3, 0.3]), usual, "an alarm never lowers it");
+        assert_eq!(best(&hits, &[0.3; 3]), usual, "an alarm never lowers it");
         let learnt = best_threshold(vec![0.999; 5], Vec::new(), LEARNT);
         assert!(learnt > usual && learnt < 0.9, "further from the lowest: {learnt}");
     }
