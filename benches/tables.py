@@ -106,15 +106,17 @@ def speakers(work):
 
 
 def speak(folder):
-    """Sentences in sixteen synthesised voices."""
+    """Each sentence in fifty voices and paces: a quarter of an hour, so that an alarm an hour could be heard."""
     folder.mkdir()
-    for at, text in enumerate(TEXT * 8):
-        file = folder / f"{at:03}.wav"
+    for at, text in enumerate(TEXT * 50):
+        file, turn = folder / f"{at:03}.wav", at // len(TEXT)
+        pace = 1 + turn % 7 / 10
         if at % 2:
-            voice = f"en-{('us', 'gb', 'gb-scotland', '029')[at // 2 % 4]}+{('f2', 'm3', 'f4', 'm7')[at // 8 % 4]}"
-            command = ["espeak-ng", "-v", voice, "-s", str(120 + at % 5 * 12), "-w", file, text]
+            voice = f"en-{('us', 'gb', 'gb-scotland', '029')[turn % 4]}+{('f2', 'm3', 'f4', 'm7')[turn // 4 % 4]}"
+            command = ["espeak-ng", "-v", voice, "-s", str(round(110 * pace)), "-w", file, text]
         else:
-            command = ["flite", "-voice", ("slt", "rms", "awb", "kal16")[at // 2 % 4], "-t", text, file]
+            sound = ["--setf", f"duration_stretch={1.5 / pace:.2f}", "--setf", f"int_f0_target_mean={90 + turn % 9 * 12}"]
+            command = ["flite", "-voice", ("slt", "rms", "awb", "kal16")[turn % 4], *sound, "-t", text, file]
         subprocess.run(command, check=True)
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes `_other_speech/`, the speech that every training of words hears to learn what is none of them: sentences and short
-# phrases in many synthetic voices and some languages, 16 kHz mono FLAC. A file is named after what is said in it, so that
+# phrases in many synthetic voices and some languages, 16 kHz mono OGG Vorbis. A file is named after what is said in it, so that
 # a training leaves out what says one of its words. No sentence has a digit or what sounds like one.
-# Needs Debian's flite, espeak-ng and sox.
+# Each English one is said twice, by flite and by espeak-ng. Needs both and sox with OGG (Debian's libsox-fmt-all).
+# The folders of words there, which people said, are left as they are.
 #
 #   bash assets/datasets/other-speech.sh [DIR]
 set -euo pipefail
@@ -36,6 +37,15 @@ english=(
     "finding silver in the nice night sky" "the line of pine trees behind the hill" "threads and trees and breeze"
     "sicker kids, thick bricks" "fine wine in a hive" "heaven, eleven, clever, never" "hero, arrow, borrow, narrow"
     "wonder, under, thunder" "floor, door, more, store" "eat, late, gate, straight" "tour, you, through, blue"
+    "would you be so kind" "could I have another cup of tea" "thanks a lot" "thank you so much" "you are very welcome"
+    "you know that I am very sorry" "bring it over here" "bring your own blanket" "put the brown bag in the kitchen"
+    "can you please help me" "what do you like about it" "give me the key" "could we begin with a new question" "do you mind"
+    "pick up the telephone" "come in and sit down" "put it on the top shelf" "where did you go last week" "I had almost called you"
+    "as far as I know, nothing has happened" "which bus goes near the airport" "how much is the ticket" "may I introduce my husband"
+    "she made a complete list of names" "the company has a new partner" "a couple of months ago" "it depends on you"
+    "we must protect the forest" "their voices were hardly audible" "the judge sent him out of the court"
+    "I would rather stay at home tonight" "an actor from Alaska" "in my opinion that is enough" "keep calm and carry on"
+    "chocolate, vanilla or lemon" "quick question about your project" "the kitten chased a butterfly" "could be, should be, would be"
     "computing is a matter of comfort" "a lexicon, an extra election" "service and harvest, jars and cars"
 )
 other=(
@@ -54,18 +64,19 @@ other=(
 flite_voices=(slt rms awb kal16)
 accents=(en-us en-gb en-gb-x-rp en-gb-scotland en-us-nyc en-gb-x-gbclan en-gb-x-gbcwmd en-029)
 variants=(f2 m3 f4 m7 f5 m1 f3 m6 klatt2 m2 m8 f1 klatt4 m4)
-rm -rf "$out"
 mkdir -p "$out"
+rm -f "$out"/[0-9]*
 # keep NUMBER LANGUAGE TEXT: the sound in $work/raw.wav as a clip of the set, named in letters that every file system has.
 keep() {
     local said
     said=$(printf '%s' "$3" | iconv -f utf-8 -t ascii//TRANSLIT | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z]\+/-/g; s/^-//; s/-$//')
-    sox -V1 -R -D "$work/raw.wav" -b 16 -c 1 -C 8 "$out/$(printf '%03d' "$1")-$2${said:+-$said}.flac" \
+    sox -V1 -R -D "$work/raw.wav" -c 1 -C 2 "$out/$(printf '%03d' "$1")-$2${said:+-$said}.ogg" \
         gain -8 rate -v 16000 highpass 60 gain -n -3 silence 1 0.005 0.25% reverse silence 1 0.005 0.25% reverse fade t 0.004
 }
 n=0
-for text in "${english[@]}"; do
-    if ((n % 2 == 0)); then
+for text in "${english[@]}" "${english[@]}"; do
+    # The second time by the other program.
+    if (((n + n / ${#english[@]}) % 2 == 0)); then
         flite -voice "${flite_voices[$((n / 2 % 4))]}" --setf duration_stretch="0.$((80 + n * 7 % 20))" -t "$text" "$work/raw.wav"
     else
         voice=${accents[$((n / 2 % 8))]}+${variants[$((n / 2 % 14))]}

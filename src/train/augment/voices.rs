@@ -171,7 +171,14 @@ impl Voices {
     /// Up to two seconds of sound without a label, at unit power.
     pub fn stretch_of_background(&self, rng: &mut Rng) -> Vec<f32> {
         let set = &self.dataset.background[rng.below(self.dataset.background.len())];
-        let whole = &set[rng.below(set.len())];
+        // A long recording counts as its length, else sentences are lost among single words.
+        let mut place = rng.below(set.iter().map(|sound| sound.len()).sum::<usize>().max(1));
+        let holds_place = |sound: &&Box<[i16]>| {
+            let is_in_it = place < sound.len();
+            place = place.saturating_sub(sound.len());
+            is_in_it
+        };
+        let Some(whole) = set.iter().find(holds_place) else { return Vec::new() };
         let len = whole.len().min(2 * self.dataset.sample_rate_hz as usize);
         let start = rng.below(whole.len() - len + 1);
         self.voice(&whole[start..start + len], rng)
@@ -210,6 +217,18 @@ mod tests {
         let mut rng = Rng::new(1);
         let small = (0..400).filter(|_| voices.any_clip(&mut rng).set == 1).count();
         assert!((150..250).contains(&small), "{small} of 400 are of the small set");
+    }
+
+    #[test]
+    fn background_is_heard_as_long_as_it_is() {
+        let sound = |len: usize| vec![1_000; len].into_boxed_slice();
+        let background = vec![[vec![sound(16_000)], vec![sound(400); 40]].concat()];
+        let voices = Voices::new(Arc::new(Dataset { sample_rate_hz: 8_000, background, ..Dataset::default() }));
+        let mut rng = Rng::new(1);
+        let long = (0..400).filter(|_| voices.stretch_of_background(&mut rng).len() > 4_000).count();
+        assert!((150..250).contains(&long), "{long} of 400 are of the one sentence among forty words");
+        let empty = Voices::new(Arc::new(Dataset { background: vec![vec![sound(0)]], ..Dataset::default() }));
+        assert!(empty.stretch_of_background(&mut rng).is_empty());
     }
 
     #[test]
