@@ -173,12 +173,12 @@ impl Voices {
         let set = &self.dataset.background[rng.below(self.dataset.background.len())];
         // A long recording counts as its length, else sentences are lost among single words.
         let mut place = rng.below(set.iter().map(|sound| sound.len()).sum::<usize>().max(1));
-        let holds_place = |sound: &&Box<[i16]>| {
+        let found = set.iter().find(|sound| {
             let is_in_it = place < sound.len();
             place = place.saturating_sub(sound.len());
             is_in_it
-        };
-        let Some(whole) = set.iter().find(holds_place) else { return Vec::new() };
+        });
+        let Some(whole) = found else { return Vec::new() };
         let len = whole.len().min(2 * self.dataset.sample_rate_hz as usize);
         let start = rng.below(whole.len() - len + 1);
         self.voice(&whole[start..start + len], rng)
