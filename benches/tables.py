@@ -19,7 +19,10 @@ FULL, QUICK, SPEAKERS, WAKE = 200, 50, 50, 140  # epochs
 STREAM_SEEDS = (7, 8, 9)  # order, gaps and noise of the streams
 TEXT = ("good morning everyone", "could you open the window please", "the river is high this year", "let me think about it",
         "turn left after the bridge", "coffee with milk and no sugar", "she read the letter twice", "music from the next room",
-        "we will be late for the train", "bring me the blue notebook", "a quarter of the village came", "thank you very much")
+        "we will be late for the train", "bring me the blue notebook", "a quarter of the village came", "thank you very much",
+        "the visitors gathered around the screen", "where can I buy a ticket", "it sounds like a small waterfall", "my uncle repairs old radios",
+        "the lesson starts at half past ten", "please do not touch the exhibits", "an electric car stood outside", "is there a cloakroom here",
+        "children under twelve enter free", "the next bus comes in twenty minutes", "I like the quiet parts best", "that was a pleasant surprise")
 
 
 def program(*arguments):
@@ -106,17 +109,17 @@ def speakers(work):
 
 
 def speak(folder):
-    """Each sentence in fifty voices and paces: a quarter of an hour, so that an alarm an hour could be heard."""
+    """Each sentence in seventy-two voices and paces: an hour, so that an alarm an hour can be heard."""
     folder.mkdir()
-    for at, text in enumerate(TEXT * 50):
-        file, turn = folder / f"{at:03}.wav", at // len(TEXT)
+    for at, text in enumerate(TEXT * 72):
+        file, turn = folder / f"{at:04}.wav", at // len(TEXT)
         pace = 1 + turn % 7 / 10
-        if at % 2:
-            voice = f"en-{('us', 'gb', 'gb-scotland', '029')[turn % 4]}+{('f2', 'm3', 'f4', 'm7')[turn // 4 % 4]}"
+        if (at + turn) % 2:
+            voice = f"en-{('us', 'gb', 'gb-scotland', '029')[turn // 2 % 4]}+{('f2', 'm3', 'f4', 'm7')[turn // 8 % 4]}"
             command = ["espeak-ng", "-v", voice, "-s", str(round(110 * pace)), "-w", file, text]
         else:
             sound = ["--setf", f"duration_stretch={1.5 / pace:.2f}", "--setf", f"int_f0_target_mean={90 + turn % 9 * 12}"]
-            command = ["flite", "-voice", ("slt", "rms", "awb", "kal16")[turn % 4], *sound, "-t", text, file]
+            command = ["flite", "-voice", ("slt", "rms", "awb", "kal16")[turn // 2 % 4], *sound, "-t", text, file]
         subprocess.run(command, check=True)
 
 

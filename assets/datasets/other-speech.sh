@@ -47,6 +47,51 @@ english=(
     "I would rather stay at home tonight" "an actor from Alaska" "in my opinion that is enough" "keep calm and carry on"
     "chocolate, vanilla or lemon" "quick question about your project" "the kitten chased a butterfly" "could be, should be, would be"
     "computing is a matter of comfort" "a lexicon, an extra election" "service and harvest, jars and cars"
+    "the old clock in the hall has stopped again" "my grandmother makes the best apple cake"
+    "could somebody switch on the light in here" "the mountain path was steep and slippery" "a cool wind came in from the sea"
+    "her brother studies medicine in Edinburgh" "the library stays open until midnight"
+    "please leave your shoes beside the front door" "I forgot my umbrella on the tram" "the picture above the sofa is crooked"
+    "we painted the fence last weekend" "the soup needs a little more salt" "these grapes are sweet and juicy"
+    "he carries a heavy bag up the stairs" "the cat is asleep under the radiator" "somewhere a dog was barking all night"
+    "the lake is frozen in january" "their plane landed an hour ago" "you look tired, have a rest"
+    "how do you spell your surname" "the museum guide knows every painting" "wait, I will come along with you"
+    "I have never been in Portugal" "the shop sells postcards and stamps" "your parcel arrived this morning"
+    "she plays tennis every thursday" "the concert begins after the speech" "nobody likes the colour of that wall"
+    "a spider built its web in the corner" "we had pancakes and maple syrup" "is anybody home"
+    "the boat drifted slowly down the canal" "it costs less than you might think" "the carpet is clean and dry now"
+    "our neighbours are moving away in march" "let us go by bike instead of by car" "the cheese smells worse than it tastes"
+    "what makes you believe that" "the candle flickered and went out" "I usually get up before sunrise"
+    "he wrote a very long letter about farming" "the actor bowed and left the stage" "many thanks, see you in october"
+    "I thank you all very warmly" "you may very well be mistaken" "very much the same as ever"
+    "there is much more space over here" "a much larger audience than usual" "I think you would make a charming couple"
+    "the commuter train is always crowded" "can you reach the button on the left" "come quickly, the puppy is awake"
+    "a common mistake among beginners" "the committee met behind closed doors" "a compass and a map are all you need"
+    "they compared the copper pipes" "the composer hummed a simple tune" "the captain pulled the rope"
+    "a jar of jam and a bag of marbles" "the large garden is full of daisies" "a charming village in the valley"
+    "the charger is under the cushion" "jasmine tea with a slice of lemon" "the guard stood at the palace gate"
+    "the giraffe has a remarkably long neck" "the army marched past the harbour" "alas, the lecture was cancelled"
+    "a leather jacket and a silk scarf" "alexander collects electric guitars" "elections are held in the autumn"
+    "relax and breathe in deeply" "the axle of the wagon is broken" "a salad with olives and pepper"
+    "a lemon, a melon and a banana" "the elephant is drinking" "her excellent answer surprised us"
+    "I lent her a dollar yesterday" "the chef prepared a delicious meal" "the students are whispering in class"
+    "please keep this a secret" "silver spoons and golden rings" "the snow melted in a single afternoon"
+    "he never sat down at the piano again" "heaven knows where she has been" "the oven is still very hot"
+    "a raven landed on the roof" "the living room has a wooden floor" "we dive where the water is clear"
+    "a hive is full of busy bees" "drive carefully through the village" "life is like a box of chocolates"
+    "the fire was visible across the bay" "the choir sang with great joy" "a mild and rainy climate" "mine is the red suitcase"
+    "time and again they tried" "the whole night was silent and bright" "a fine line between love and hate"
+    "late at night the phone rang" "wait by the gate and hold the plate" "the great lakes are a day away"
+    "a horse ran across the open field" "the force of the storm broke the mast" "pour some more water over the flowers"
+    "the court will hear the case on friday" "the zebra has stripes and a long tail" "the heroes returned at dawn"
+    "we rowed the boat slowly ashore" "a mirror hung near the narrow window" "through thick and thin she stood by him"
+    "the queen arrived in a golden coach" "truth is stranger than fiction" "who threw the ball over the hedge"
+    "the bricks are wet and slick" "pick the sticks up quickly" "he fixed the broken switch"
+    "the mix of spices makes it special" "what a wonderful evening this was" "young people enjoy running in the sun"
+    "a month on an island would be lovely" "I wonder when the rain will stop" "under the bridge the water is deep"
+    "the hunter ran from the bear" "the moon and the stars came out" "a few blue shoes in the rain" "whose turn is it now"
+    "do as you are told" "doing nothing is also an option" "enough is enough" "not now, maybe later" "hello and welcome back"
+    "goodbye and take care" "sorry, I did not catch that" "no way, that cannot be right" "right, let us begin" "sure, go ahead"
+    "well done, everybody" "ouch, that hurts" "hurry up, we are leaving"
 )
 other=(
     "de:der Fluss murmelt leise unter der alten Brücke" "de:können Sie mich gut verstehen" "de:wir treffen uns morgen früh im Museum"
@@ -70,14 +115,15 @@ rm -f "$out"/[0-9]*
 keep() {
     local said
     said=$(printf '%s' "$3" | iconv -f utf-8 -t ascii//TRANSLIT | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z]\+/-/g; s/^-//; s/-$//')
-    sox -V1 -R -D "$work/raw.wav" -c 1 -C 2 "$out/$(printf '%03d' "$1")-$2${said:+-$said}.ogg" \
+    sox -V1 -R -D "$work/raw.wav" -c 1 -C 0 "$out/$(printf '%03d' "$1")-$2${said:+-$said}.ogg" \
         gain -8 rate -v 16000 highpass 60 gain -n -3 silence 1 0.005 0.25% reverse silence 1 0.005 0.25% reverse fade t 0.004
 }
 n=0
 for text in "${english[@]}" "${english[@]}"; do
     # The second time by the other program.
-    if (((n + n / ${#english[@]}) % 2 == 0)); then
-        flite -voice "${flite_voices[$((n / 2 % 4))]}" --setf duration_stretch="0.$((80 + n * 7 % 20))" -t "$text" "$work/raw.wav"
+    if (((n % ${#english[@]} + n / ${#english[@]}) % 2 == 0)); then
+        flite -voice "${flite_voices[$((n / 2 % 4))]}" --setf duration_stretch="0.$((80 + n * 7 % 20))" \
+            --setf int_f0_target_mean=$((85 + n * 37 % 120)) -t "$text" "$work/raw.wav"
     else
         voice=${accents[$((n / 2 % 8))]}+${variants[$((n / 2 % 14))]}
         espeak-ng -v "$voice" -s $((120 + n * 13 % 60)) -p $((25 + n * 11 % 50)) -w "$work/raw.wav" "$text"
