@@ -288,6 +288,11 @@ impl Recorder {
         if !self.has_started {
             self.start_up(now);
         }
+        // Before anything is taken: what was heard before the first turn is recorded too.
+        if self.segment.is_none() && self.retry_at.is_some_and(|at| now >= at) {
+            self.part = (0, session_name(moment.unix_nanos));
+            self.begin_segment(moment);
+        }
         // A bounded share, so that what is heard is cut and synced in time even after a stall.
         for _ in 0..self.incoming.len() {
             match self.incoming.try_recv() {
@@ -334,10 +339,6 @@ impl Recorder {
         let is_full = |s: &Segment| now.saturating_duration_since(s.begun) >= self.settings.segment;
         if self.stopping.is_none() && self.segment.as_ref().is_some_and(is_full) {
             self.close(moment);
-            self.begin_segment(moment);
-        }
-        if self.segment.is_none() && self.retry_at.is_some_and(|at| now >= at) {
-            self.part = (0, session_name(moment.unix_nanos));
             self.begin_segment(moment);
         }
         self.publish(now);

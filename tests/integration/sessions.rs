@@ -210,7 +210,7 @@ fn what_comes_in_with_24_bits_is_recorded_with_24_bits() {
     fs::write(&settings, seseragi::config::DEFAULT.replace("bit_depth: 16", "bit_depth: 24")).unwrap();
     let out = home.path().join("out");
     let source = format!("fast:{}", sound.display());
-    let more = ["--source", &source, "--config", settings.to_str().unwrap(), "--secs", "2"];
+    let more = ["--source", &source, "--config", settings.to_str().unwrap(), "--secs", "4"];
     let done = record(home.path(), &out, &more).output().unwrap();
     assert!(done.status.success(), "{}", text(&done));
     let path = only(&out);

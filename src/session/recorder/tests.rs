@@ -273,6 +273,22 @@ fn files_are_closed_by_the_hour_and_what_is_always_on_needs_no_asking() {
 }
 
 #[test]
+fn what_is_heard_before_the_recorder_first_runs_is_recorded() {
+    let mut rig = Rig::new(|settings| settings.is_always_on = true);
+    for range in [0..4_000, 4_000..9_000] {
+        let (lane, samples) = ("a".parse().unwrap(), sound(range.clone()).into());
+        let message =
+            RecorderMessage::Sound { lane, first_sample: range.start, samples, lower: None, captured: None };
+        rig.link.send(message).unwrap();
+    }
+    rig.recorder.turn(rig.moment);
+    rig.ask(SessionIntent::Stop);
+    rig.moment.now += Duration::from_secs(1);
+    rig.recorder.turn(rig.moment);
+    check(&rig.files()[0], 0, 0..9_000);
+}
+
+#[test]
 fn words_events_and_forgetting_while_it_records() {
     let mut rig = Rig::new(|_| ());
     rig.start();
