@@ -277,8 +277,7 @@ fn what_is_heard_before_the_recorder_first_runs_is_recorded() {
     let mut rig = Rig::new(|settings| settings.is_always_on = true);
     for range in [0..4_000, 4_000..9_000] {
         let (lane, samples) = ("a".parse().unwrap(), sound(range.clone()).into());
-        let message =
-            RecorderMessage::Sound { lane, first_sample: range.start, samples, lower: None, captured: None };
+        let message = RecorderMessage::Sound { lane, first_sample: range.start, samples, lower: None, captured: None };
         rig.link.send(message).unwrap();
     }
     rig.recorder.turn(rig.moment);
