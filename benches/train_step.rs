@@ -2,6 +2,7 @@
 //!
 //! A step is forward, CTC, backward and AdamW on 16 scenes of 6 s. `benches/pytorch_step.py` measures the same network,
 //! batch and threads in PyTorch; run both after each other on a machine that has nothing else to do.
+//! What composing such a batch costs, which happens between the steps, is told beside it.
 //! `cargo bench --bench train_step -- fused` runs the fused operations alone, and so tells their peak memory.
 
 #[path = "common/clock.rs"]
@@ -10,6 +11,8 @@ mod clock;
 #[path = "common/plain_network.rs"]
 mod plain_network;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -18,7 +21,8 @@ use burn::tensor::{Device, Tensor};
 use rustix::time::{ClockId, clock_gettime};
 use seseragi::dsp::mel::FeatureConfig;
 use seseragi::recognise::model::ModelConfig;
-use seseragi::train::batch::Batch;
+use seseragi::train::batch::{Batch, Batcher};
+use seseragi::train::dataset::{Listing, Loader};
 use seseragi::train::loss::{batch_loss, item_loss};
 use seseragi::train::rng::Rng;
 use seseragi::train::step::Learner;
@@ -57,6 +61,26 @@ impl<'a> Contender<'a> {
     fn new(name: &'static str, step: impl FnMut() + Send + 'a) -> Self {
         Self { name, step: Box::new(step), processor_millis: Vec::new(), wall_millis: Vec::new() }
     }
+}
+
+/// What it costs to compose batches of scenes, beside `step` milliseconds of a step.
+fn composing(pool: &rayon::ThreadPool, threads: usize, step: f64) {
+    let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/datasets/demo");
+    let listing = Listing::scan(&[clips]).expect("the words that ship");
+    let dataset = Loader::new(listing, 8_000).finish().expect("readable clips");
+    let batcher = Batcher::new(Arc::new(dataset), FeatureConfig::speech(8_000), ITEMS, 1);
+    let one = |turn: usize| {
+        let processor = process_time();
+        pool.install(|| batcher.batch(turn as u64)).expect("a batch");
+        (process_time() - processor).as_secs_f64() * 1e3
+    };
+    one(0);
+    let (processor, least, most) = spread((1..=TURNS).map(one).collect());
+    println!(
+        "  {threads} thread(s), composing a batch and its features: processor {processor:.1} ({least:.1} to {most:.1}); {:.2} \
+         times the fused step",
+        processor / step
+    );
 }
 
 /// A step of the plain network with burn's optimiser and our loss.
@@ -110,6 +134,9 @@ fn main() {
                 processor / fused.0,
                 wall / fused.1
             );
+        }
+        if let Some((fused, _)) = fused {
+            composing(&pool, threads, fused);
         }
     }
     ctc(&config, &batch, &device);
