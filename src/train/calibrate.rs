@@ -49,7 +49,7 @@ struct Care {
 
 /// Of a word whose clips were held out. Most of an hour is heard, on purpose of what is hardest to tell from words: some alarms in it are
 /// seldom, and words in a stream score lower than alone.
-const HELD_OUT: Care = Care { by_chance: 5, from_alarms: 0.1, below_hits: 4.0, surest: 0.999_99 };
+const HELD_OUT: Care = Care { by_chance: 5, from_alarms: 0.1, below_hits: 4.0, surest: 0.999_999 };
 /// Of a word whose clips were learnt from, as those of a taught word are: they score better than later ones, and what is learnt from few
 /// clips is heard in more than it should be.
 const LEARNT: Care = Care { by_chance: 0, from_alarms: 0.25, below_hits: 5.4, surest: 0.999 };
