@@ -2,7 +2,9 @@
 # Makes `_other_speech/`, the speech that every training of words hears to learn what is none of them: sentences and short
 # phrases in many synthetic voices and some languages, 16 kHz mono OGG Vorbis. A file is named after what is said in it, so that
 # a training leaves out what says one of its words. No sentence has a digit or what sounds like one.
-# Each English one is said twice, by flite and by espeak-ng. Needs both and sox with OGG (Debian's libsox-fmt-all).
+# Each English one is said twice, by flite and by espeak-ng. Then come rows of eight words of a list of English words: no language has so
+# many sounds beside each other in so few minutes, and they are said slower and faster than the sentences.
+# Needs both, sox with OGG (Debian's libsox-fmt-all) and the list (Debian's wamerican-small).
 # The folders of words there, which people said, are left as they are.
 #
 #   bash assets/datasets/other-speech.sh [DIR]
@@ -12,6 +14,8 @@ out=${1:-$(dirname "$0")/_other_speech}
 for tool in flite espeak-ng sox; do
     command -v "$tool" >/dev/null || { echo "other-speech.sh: needs $tool (apt install flite espeak-ng sox)" >&2; exit 1; }
 done
+list=/usr/share/dict/american-english-small
+[ -r "$list" ] || { echo "other-speech.sh: needs $list (apt install wamerican-small)" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 english=(
@@ -111,11 +115,11 @@ accents=(en-us en-gb en-gb-x-rp en-gb-scotland en-us-nyc en-gb-x-gbclan en-gb-x-
 variants=(f2 m3 f4 m7 f5 m1 f3 m6 klatt2 m2 m8 f1 klatt4 m4)
 mkdir -p "$out"
 rm -f "$out"/[0-9]*
-# keep NUMBER LANGUAGE TEXT: the sound in $work/raw.wav as a clip of the set, named in letters that every file system has.
+# keep NUMBER LANGUAGE TEXT QUALITY: the sound in $work/raw.wav as a clip of the set, named in letters that every file system has.
 keep() {
     local said
     said=$(printf '%s' "$3" | iconv -f utf-8 -t ascii//TRANSLIT | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z]\+/-/g; s/^-//; s/-$//')
-    sox -V1 -R -D "$work/raw.wav" -c 1 -C 0 "$out/$(printf '%03d' "$1")-$2${said:+-$said}.ogg" \
+    sox -V1 -R -D "$work/raw.wav" -c 1 -C "$4" "$out/$(printf '%03d' "$1")-$2${said:+-$said}.ogg" \
         gain -8 rate -v 16000 highpass 60 gain -n -3 silence 1 0.005 0.25% reverse silence 1 0.005 0.25% reverse fade t 0.004
 }
 n=0
@@ -128,12 +132,43 @@ for text in "${english[@]}" "${english[@]}"; do
         voice=${accents[$((n / 2 % 8))]}+${variants[$((n / 2 % 14))]}
         espeak-ng -v "$voice" -s $((120 + n * 13 % 60)) -p $((25 + n * 11 % 50)) -w "$work/raw.wav" "$text"
     fi
-    keep "$n" en "$text"
+    keep "$n" en "$text" 0
     n=$((n + 1))
 done
 for entry in "${other[@]}"; do
     espeak-ng -v "${entry%%:*}+${variants[$((n % 14))]}" -s $((115 + n * 13 % 50)) -p $((25 + n * 11 % 50)) -w "$work/raw.wav" "${entry#*:}"
     language=${entry%%:*}
-    keep "$n" "${language%%-*}" "${entry#*:}"
+    keep "$n" "${language%%-*}" "${entry#*:}" 0
     n=$((n + 1))
+done
+
+# Sets `number` to the next draw from LOW to HIGH.
+state=1
+draw() { # LOW HIGH
+    state=$(((state * 1103515245 + 12345) & 0x7fffffff))
+    number=$(($1 + (state >> 8) % ($2 - $1 + 1)))
+}
+digits='zero|one|two|three|four|five|six|seven|eight|nine|won|too|for|fore|ate|sex|sax|tree|free|fife|oh|tow|nun|nein'
+# Rows with these are left out: what begins like a digit and what nobody would want to read in a museum.
+unsaid='sixth|seventh|eighth|arousing|asexual|bigot|bombarded|bombing|bowel|carnal|cock|cum|damned|diarrhoea|dyked|dyking|ejaculated?|faggot|fagot'
+unsaid+='|fetish|fondling|foreskin|genital|genocide|impotence|infidel|killer|kinkiest|lewd|lusting|massacre|murdering|mutilated|mutilation|obscenest|orifice'
+unsaid+='|pricked|piddled|raped|rectal|retard|sadist|satanic|sexing|sissiest|sodomy|sperm|stripper|stripping|thug'
+mapfile -t words < <(grep -E '^[a-z]{3,10}$' "$list" | grep -Ev '[^s]s$' | grep -Evx "$digits")
+for ((n = 1000; n < 1480; n++)); do
+    row=()
+    for _ in {1..8}; do
+        draw 0 $((${#words[@]} - 1))
+        row+=("${words[number]}")
+    done
+    if ((n % 2 == 0)); then
+        draw 85 145; stretch=$number
+        draw 85 205; pitch=$number
+        flite -voice "${flite_voices[$((n / 2 % 4))]}" --setf duration_stretch="$((stretch / 100)).$(printf '%02d' $((stretch % 100)))" \
+            --setf int_f0_target_mean="$pitch" -t "${row[*]}" "$work/raw.wav"
+    else
+        draw 95 175; pace=$number
+        draw 25 75; pitch=$number
+        espeak-ng -v "${accents[$((n / 2 % 8))]}+${variants[$((n / 2 % 14))]}" -s "$pace" -p "$pitch" -w "$work/raw.wav" "${row[*]}"
+    fi
+    [[ " ${row[*]} " =~ \ ($unsaid)\  ]] || keep "$n" en "${row[*]}" -1
 done

@@ -27,8 +27,9 @@ const MADE: u64 = 160;
 /// Seconds of background in a probe.
 const STRETCH_SECS: f32 = 5.0;
 
-/// A threshold may cost so many of the clips that would be read without it.
-const MAY_COST: f64 = 0.005;
+/// A threshold may cost so many of the clips that would be read without it: where there are many, some are badly cut or hardly audible,
+/// and would else let in whatever is as likely as they are.
+const MAY_COST: f64 = 0.01;
 
 /// No threshold is lower than this. A word that scores a third is still likelier than every other one.
 const LOWEST: f32 = 0.2;
@@ -40,8 +41,8 @@ struct Care {
     by_chance: usize,
     /// How far it lies from the next alarm to the words, by odds: nearer to the alarms, of which minutes were heard, than to the words.
     from_alarms: f32,
-    /// So far below the lowest score of a word, in the logarithm of the odds, it lies at least, since what was heard is a small part of
-    /// what a word must not be read in.
+    /// So far below the lowest score of a word that counts, in the logarithm of the odds, it lies at least, since what was heard is a
+    /// small part of what a word must not be read in.
     below_hits: f32,
     /// Scores above this count as this: how sure a network is beyond it says little, and the less the fewer clips it learnt from.
     surest: f32,
@@ -49,7 +50,7 @@ struct Care {
 
 /// Of a word whose clips were held out. Most of an hour is heard, on purpose of what is hardest to tell from words: some alarms in it are
 /// seldom, and words in a stream score lower than alone.
-const HELD_OUT: Care = Care { by_chance: 5, from_alarms: 0.1, below_hits: 4.0, surest: 0.999_999 };
+const HELD_OUT: Care = Care { by_chance: 5, from_alarms: 0.1, below_hits: 3.0, surest: 0.999_999 };
 /// Of a word whose clips were learnt from, as those of a taught word are: they score better than later ones, and what is learnt from few
 /// clips is heard in more than it should be.
 const LEARNT: Care = Care { by_chance: 0, from_alarms: 0.25, below_hits: 5.4, surest: 0.999 };
@@ -208,7 +209,7 @@ fn best_threshold(mut hits: Vec<f32>, mut alarms: Vec<f32>, care: Care) -> f32 {
     };
     let score = |log_odds: f32| (1.0 / (1.0 + (-log_odds).exp())).max(LOWEST);
     let between = |low: f32, high: f32| score(log_odds(low) + care.from_alarms * (log_odds(high) - log_odds(low)));
-    let careful = score(log_odds(hits[0]) - care.below_hits);
+    let careful = score(log_odds(limit) - care.below_hits);
     alarms.retain(|score| (LOWEST..limit).contains(score));
     alarms.sort_unstable_by(|a, b| b.total_cmp(a));
     alarms.get(care.by_chance).map_or(careful, |&alarm| between(alarm, limit).max(careful))
@@ -227,7 +228,7 @@ mod tests {
         let best = |hits: &[f32], alarms: &[f32]| best_threshold(hits.to_vec(), alarms.to_vec(), HELD_OUT);
         assert_eq!(best(&[], &[0.9; 6]), LOWEST);
         let usual = best(&hits, &[]);
-        assert!(usual > 0.9 && usual < 0.98, "below the hits: {usual}");
+        assert!(usual > 0.97 && usual < 0.99, "below the hits: {usual}");
         assert!(best(&[1.0; 50], &[]) > usual, "of a surer network");
         assert_eq!(best(&[0.5; 50], &[]), LOWEST);
         assert_eq!(best(&hits, &[0.1; 3]), usual, "alarms that the lowest threshold keeps out");
@@ -236,7 +237,7 @@ mod tests {
         assert!(noisy > 0.985 && noisy < 0.995, "{noisy}");
         assert_eq!(best(&hits, &[1.0; 8]), usual, "alarms that nothing helps against");
         let weak = best(&[vec![0.6], vec![0.99; 260]].concat(), &[0.7; 6]);
-        assert!(weak > 0.7, "one of 261 clips is what it may cost: {weak}");
+        assert!(weak > 0.8, "one of 261 clips is what it may cost: {weak}");
         let dear = best(&[vec![0.6], vec![0.99; 60]].concat(), &[0.7; 6]);
         assert!(dear < 0.6, "one of 61 clips is more: {dear}");
         assert_eq!(best(&hits, &[0.3; 6]), usual, "an alarm never lowers it");
