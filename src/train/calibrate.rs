@@ -31,8 +31,8 @@ const STRETCH_SECS: f32 = 5.0;
 /// and would else let in whatever is as likely as they are.
 const MAY_COST: f64 = 0.01;
 
-/// No threshold is lower than this. A word that scores a third is still likelier than every other one.
-const LOWEST: f32 = 0.2;
+/// No threshold is lower than this. A word that scores a third is still likelier than every other one; below it, clicks are heard as words.
+const LOWEST: f32 = 0.35;
 
 /// How a threshold is chosen.
 #[derive(Clone, Copy)]
