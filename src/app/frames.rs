@@ -54,7 +54,7 @@ fn draw_clock(mut clock: ResMut<FrameClock>) {
     clock.tick(Instant::now());
 }
 
-fn publish_frames(clock: Res<FrameClock>, engine: Res<Engine>) {
+pub(super) fn publish_frames(clock: Res<FrameClock>, engine: Res<Engine>) {
     // Ten times a second are enough for every reader; the first frame is told at once.
     if clock.is_changed() && clock.drawn % 6 == 1 {
         engine.frames().publish(clock.status());

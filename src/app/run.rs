@@ -18,7 +18,7 @@ use bevy::{
 use bevy_egui::EguiPlugin;
 use bevy_framepace::{FramepacePlugin, FramepaceSettings, Limiter};
 
-use super::{Draw, core_plugin, draw_plugin, headless_app, start_engine};
+use super::{Draw, core_plugin, draw_plugin, frames::publish_frames, headless_app, start_engine};
 use crate::{
     Error, Result,
     config::{Config, OnClose},
@@ -168,7 +168,8 @@ pub fn windowed_app(options: &RunOptions, engine: Engine, tasks: EngineTasks) ->
     app.add_plugins(FramepacePlugin)
         .insert_resource(FramepaceSettings { limiter: Limiter::from_framerate(f64::from(settings.fps)) });
     if settings.on_close == OnClose::Headless {
-        app.add_systems(Last, go_headless);
+        // After, or the last frame's figures would be told once more and stand for ever.
+        app.add_systems(Last, go_headless.after(publish_frames));
     }
     if let Some(screenshot) = options.screenshot.clone() {
         crate::draw::screenshot_window(&mut app, screenshot);
