@@ -201,7 +201,8 @@ impl Run {
         let is_wanted = listing.spelling.is_none() && !self.spec.no_other_speech;
         let named = self.spec.background.iter().map(|name| find(name, &self.places.datasets));
         for root in named.chain(other_speech.filter(|_| is_wanted).map(Ok)) {
-            listing.add_background(&root?)?;
+            // Few steps are left to a run that begins with a model: too few to hear people's words between an hour of sentences.
+            listing.add_background(&root?, self.base.is_some())?;
         }
         let checkpoint = match (&self.spec.specific_checkpoint, self.spec.resume_from_checkpoint) {
             (Some(name), _) => Some(self.places.load_checkpoint(name)?),

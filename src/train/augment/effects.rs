@@ -60,6 +60,17 @@ pub fn with_tempo(samples: &[f32], tempo: f32, sample_rate_hz: u32) -> Vec<f32> 
     out
 }
 
+/// Appends `more` to `samples`, the two faded into each other over `overlap` samples.
+pub fn crossfade(samples: &mut Vec<f32>, more: &[f32], overlap: usize) {
+    let overlap = overlap.min(samples.len()).min(more.len());
+    let join = samples.len() - overlap;
+    for (at, (slot, sample)) in samples[join..].iter_mut().zip(more).enumerate() {
+        let share = (at as f32 + 0.5) / overlap as f32;
+        *slot = *slot * (1.0 - share) + sample * share;
+    }
+    samples.extend(&more[overlap..]);
+}
+
 /// A second-order filter section (Bristow-Johnson's cookbook forms).
 #[derive(Clone, Copy, Debug)]
 pub struct Biquad {

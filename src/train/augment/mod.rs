@@ -7,6 +7,7 @@ pub mod mask;
 pub mod noise;
 mod pitch;
 pub mod scene;
+mod takes;
 mod voices;
 pub mod warp;
 

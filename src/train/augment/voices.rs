@@ -7,11 +7,17 @@ use std::sync::Arc;
 use super::effects::{colour, played_faster, with_tempo};
 use super::noise::{Noise, to_unit_power};
 use super::pitch::with_pitch;
+use super::takes::Takes;
 use crate::train::dataset::{Clip, Dataset, Split};
 use crate::train::rng::Rng;
 
 /// A label that is new is said so many times as often as one that is known.
 const NEW_SHARES: usize = 3;
+
+/// A label of at most so many clips is one that is taught, where any is new. So often its voice is joined of several clips, and never
+/// are sounds that are no words made of them: whoever says the word otherwise sounds too much like those.
+const TAUGHT_CLIPS: usize = 20;
+const JOINED: f32 = 0.7;
 
 /// Shares of what comes in a scene beside words: each set of background, but all together not more than so much, words
 /// backwards, words in many pieces and in halves. More of them and it is silent where speakers differ from those it knows; less
@@ -46,6 +52,10 @@ pub struct Voices {
     dataset: Arc<Dataset>,
     /// Indices of the train clips, by label and set; labels without any are left out.
     by_label: Vec<Vec<Vec<usize>>>,
+    /// The same of the labels that are not taught, or of all where there are no others: sounds that are no words are made of them.
+    others: Vec<Vec<Vec<usize>>>,
+    /// The labels that are taught.
+    taught: BTreeMap<usize, Takes>,
 }
 
 impl Voices {
@@ -56,10 +66,26 @@ impl Voices {
             sets[clip.label].entry(clip.set).or_default().push(index);
         }
         let mut by_label: Vec<Vec<_>> = sets.into_iter().map(|sets| sets.into_values().collect()).collect();
+        let takes = |clips: Vec<&usize>| {
+            let clips = clips.into_iter().map(|&clip| &*dataset.clips[clip].samples);
+            Takes::new(clips, dataset.sample_rate_hz).ok()
+        };
+        let mut taught = BTreeMap::new();
+        if !dataset.new_labels.is_empty() {
+            let of_label = by_label.iter().map(|sets| sets.iter().flatten().collect::<Vec<_>>()).enumerate();
+            let few = of_label.filter(|(_, clips)| (2..=TAUGHT_CLIPS).contains(&clips.len()));
+            taught.extend(few.filter_map(|(label, clips)| Some((label, takes(clips)?))));
+        }
+        let mut others = by_label.clone();
+        taught.keys().for_each(|&label| others[label].clear());
+        others.retain(|sets| !sets.is_empty());
         let said_more: Vec<_> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
         by_label.extend((1..NEW_SHARES).flat_map(|_| said_more.iter().cloned()));
         by_label.retain(|sets| !sets.is_empty());
-        Self { dataset, by_label }
+        if others.is_empty() {
+            others.clone_from(&by_label);
+        }
+        Self { dataset, by_label, others, taught }
     }
 
     /// Whether there is no clip to learn from.
@@ -80,18 +106,23 @@ impl Voices {
         if kind > 1.0 - SCRAMBLED - SPLICED {
             return (self.voice(&self.spliced(rng), rng), None);
         }
-        let clip = self.any_clip(rng);
         if kind > 1.0 - SCRAMBLED - SPLICED - BACKWARDS {
+            let clip = self.any_clip(&self.others, rng);
             let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
             return (self.voice(&backwards, rng), None);
         }
-        (self.voice(&clip.samples, rng), Some(clip.label))
+        let clip = self.any_clip(&self.by_label, rng);
+        let voice = match self.taught.get(&clip.label) {
+            Some(takes) if rng.chance(JOINED) => self.varied(takes.joined(rng), rng),
+            _ => self.voice(&clip.samples, rng),
+        };
+        (voice, Some(clip.label))
     }
 
-    /// A clip of any label, each label as likely as the others and, within it, each set: some clips of many speakers are not
+    /// A clip of any of the labels, each label as likely as the others and, within it, each set: some clips of many speakers are not
     /// lost among many clips of a few.
-    fn any_clip(&self, rng: &mut Rng) -> &Clip {
-        let sets = &self.by_label[rng.below(self.by_label.len())];
+    fn any_clip(&self, labels: &[Vec<Vec<usize>>], rng: &mut Rng) -> &Clip {
+        let sets = &labels[rng.below(labels.len())];
         let clips = &sets[rng.below(sets.len())];
         &self.dataset.clips[clips[rng.below(clips.len())]]
     }
@@ -101,7 +132,7 @@ impl Voices {
         let rate = self.dataset.sample_rate_hz as f32;
         let mut samples: Vec<i16> = Vec::new();
         for _ in 0..rng.below(5) + 2 {
-            let clip = &self.any_clip(rng).samples;
+            let clip = &self.any_clip(&self.others, rng).samples;
             let len = ((rng.between(0.05, 0.16) * rate) as usize).min(2 * clip.len() / 5);
             let start = rng.below(clip.len() - len + 1);
             let flank = len.min((0.005 * rate) as usize).max(1);
@@ -116,7 +147,7 @@ impl Voices {
     /// The beginning of one word and the end of another one, half a word each at most: no word, however much it begins or ends
     /// like one. (Half a word alone is too much like one that is spoken carelessly.)
     fn spliced(&self, rng: &mut Rng) -> Vec<i16> {
-        let (first, second) = (self.any_clip(rng), self.any_clip(rng));
+        let (first, second) = (self.any_clip(&self.others, rng), self.any_clip(&self.others, rng));
         if first.label == second.label {
             return self.scrambled(rng);
         }
@@ -135,9 +166,13 @@ impl Voices {
         samples
     }
 
-    /// A clip as another speaker might have said it, at unit power.
+    /// A clip as another speaker might have said it.
     fn voice(&self, samples: &[i16], rng: &mut Rng) -> Vec<f32> {
-        let mut voice: Vec<f32> = samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
+        self.varied(samples.iter().map(|&sample| f32::from(sample) / 32_768.0).collect(), rng)
+    }
+
+    /// A voice as another speaker might have said the same, at unit power.
+    fn varied(&self, mut voice: Vec<f32>, rng: &mut Rng) -> Vec<f32> {
         if rng.chance(SIZED) {
             voice = played_faster(&voice, rng.between(-MOST_SIZE, MOST_SIZE).exp());
         }
@@ -215,8 +250,41 @@ mod tests {
         let clips = [vec![clip(0, 1); 90], vec![clip(1, 2); 5]].concat();
         let voices = Voices::new(Arc::new(Dataset { labels: vec!["a".into()], clips, ..Dataset::default() }));
         let mut rng = Rng::new(1);
-        let small = (0..400).filter(|_| voices.any_clip(&mut rng).set == 1).count();
+        let small = (0..400).filter(|_| voices.any_clip(&voices.by_label, &mut rng).set == 1).count();
         assert!((150..250).contains(&small), "{small} of 400 are of the small set");
+    }
+
+    #[test]
+    fn a_taught_label_is_joined_of_its_clips_and_never_part_of_what_is_no_word() {
+        let clip = |label, value: i16| Clip {
+            path: "x.wav".into(),
+            label,
+            set: 0,
+            split: Split::Train,
+            samples: (0..4_000).map(|at| if at % 2 == 0 { value } else { -value }).collect(),
+        };
+        let clips = [vec![clip(0, 900); 21], vec![clip(1, 10_000); 3]].concat();
+        let labels = vec!["known".into(), "new".into()];
+        let dataset = Dataset { labels, sample_rate_hz: 8_000, clips, new_labels: vec![1], ..Dataset::default() };
+        let voices = Voices::new(Arc::new(dataset.clone()));
+        assert_eq!(voices.taught.keys().collect::<Vec<_>>(), [&1]);
+        let mut rng = Rng::new(1);
+        for _ in 0..100 {
+            for samples in [voices.scrambled(&mut rng), voices.spliced(&mut rng)] {
+                assert!(samples.iter().all(|sample| sample.abs() <= 900));
+            }
+        }
+        let said = (0..200).filter(|_| voices.next(&mut rng).1 == Some(1)).count();
+        assert!((90..180).contains(&said), "three of four words: {said} of 200 sounds");
+
+        let nothing_new = Voices::new(Arc::new(Dataset { new_labels: Vec::new(), ..dataset.clone() }));
+        assert!(nothing_new.taught.is_empty() && nothing_new.others.len() == 2);
+        let clips = dataset.clips[21..].to_vec();
+        let alone = Voices::new(Arc::new(Dataset { clips, ..dataset }));
+        assert!(
+            !alone.others.is_empty() && !alone.next(&mut rng).0.is_empty(),
+            "there is nothing else to make them of"
+        );
     }
 
     #[test]

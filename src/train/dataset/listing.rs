@@ -140,8 +140,9 @@ impl Listing {
     }
 
     /// Adds the sound at `root` as background: in none of it is a word said. Left out is what the set there keeps for its
-    /// test, so that false alarms can be counted on it, and a file whose label or name says one of the words.
-    pub fn add_background(&mut self, root: &Path) -> Result<()> {
+    /// test, so that false alarms can be counted on it, and a file whose label or name says one of the words. With `words_apart` what
+    /// has a label is a set of its own, and so is heard as often as the rest, however long that is.
+    pub fn add_background(&mut self, root: &Path, words_apart: bool) -> Result<()> {
         let words: Vec<String> = self.labels.iter().map(|label| slug(label)).collect();
         let says_a_word = |item: &Item| {
             let label = label_of(&item.said).unwrap_or_default();
@@ -152,12 +153,12 @@ impl Listing {
         heard.retain(|item| item.split != Split::Test && !says_a_word(item));
         let set = self.files.iter().map(|file| file.set).max().unwrap_or(0) + 1;
         let heard = heard.into_iter();
-        self.files.extend(heard.map(|Item { path, span_secs, split, .. }| ListedFile {
+        self.files.extend(heard.map(|Item { path, span_secs, split, said, .. }| ListedFile {
             path,
             span_secs,
             label: None,
             split,
-            set,
+            set: set + usize::from(words_apart && label_of(&said).is_some()),
         }));
         Ok(())
     }
@@ -285,22 +286,35 @@ mod tests {
     fn another_sets_clips_are_background_without_its_test_split() {
         let mut listing = scan(&["yes/a_07.wav", "no/b_08.wav"]).unwrap();
         let other = folder_with(&["cat/x_02.wav", "cat/x_07.wav", "dog/x_08.wav", "dog/x_03.wav"]);
-        listing.add_background(other.path()).unwrap();
+        listing.add_background(other.path(), false).unwrap();
         let added: Vec<_> = listing.files[2..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
         assert_eq!(added, [Some("x_07.wav"), Some("x_08.wav")]);
         assert_eq!((listing.labels.len(), listing.files[2].label), (2, None));
         // What says one of the words, in its folder's name or its own, is no background.
         let speaking = folder_with(&["yes/z_07.wav", "well/oh-yes-of-course_08.wav", "well/yesterday_09.wav"]);
         let before = listing.files.len();
-        listing.add_background(speaking.path()).unwrap();
+        listing.add_background(speaking.path(), false).unwrap();
         let added: Vec<_> =
             listing.files[before..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
         assert_eq!(added, [Some("yesterday_09.wav")]);
         listing.files.truncate(before);
         let loose = folder_with(&(0..100).map(|at| format!("{at}.wav")).collect::<Vec<_>>());
-        listing.add_background(loose.path()).unwrap();
+        listing.add_background(loose.path(), false).unwrap();
         assert!((60..=95).contains(&(listing.files.len() - 4)), "{} files", listing.files.len());
-        assert!(listing.add_background(folder_with(&[] as &[&str]).path()).unwrap_err().message.contains("is empty"));
+        let none = folder_with(&[] as &[&str]);
+        assert!(listing.add_background(none.path(), false).unwrap_err().message.contains("is empty"));
+    }
+
+    #[test]
+    fn single_words_among_the_background_can_be_a_set_of_their_own() {
+        let other = folder_with(&["cat/x_07.wav", "dog/x_08.wav", "sentence_09.wav"]);
+        let sets = |words_apart| {
+            let mut listing = scan(&["yes/a_07.wav", "no/b_08.wav"]).unwrap();
+            listing.add_background(other.path(), words_apart).unwrap();
+            listing.files[2..].iter().map(|file| file.set).collect::<Vec<_>>()
+        };
+        assert_eq!(sets(false), [1, 1, 1]);
+        assert_eq!(sets(true), [2, 2, 1]);
     }
 
     #[test]
