@@ -23,6 +23,9 @@ use crate::{Error, Result};
 /// Files read in one call while the dataset is loaded.
 const FILES_AT_ONCE: usize = 16;
 
+/// The part of a lesson's steps after which its best network is looked for: four of five.
+const LATE: (u64, u64) = (5, 4);
+
 /// What one call of [`Run::advance`] did.
 #[derive(Debug)]
 pub enum Outcome {
@@ -285,9 +288,13 @@ impl Run {
             return Ok(Outcome::Validating);
         }
         let score = validation.score();
+        // Nobody uses a lesson's model before its end, and its clips say little of a word that was hardly learnt yet.
+        let counts = !self.spec.takes_over || LATE.0 * training.position.step >= LATE.1 * training.schedule.steps;
         // Without validation clips the newest network is taken for the best.
-        let is_best = score.is_none_or(|score| training.position.best.is_none_or(|best| score.beats(&best)));
-        training.position.epochs_since_best = if is_best { 0 } else { training.position.epochs_since_best + 1 };
+        let beats = |score: Score| training.position.best.is_none_or(|best| score.beats(&best));
+        let is_best = counts && score.is_none_or(beats);
+        training.position.epochs_since_best =
+            if is_best || !counts { 0 } else { training.position.epochs_since_best + 1 };
         if is_best {
             training.position.best = score;
         }
