@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes many English words in synthetic voices, to learn from what tells words apart before the words of a training are learnt: the
-# shipped model `speech` is trained on them (see README.md here). One folder a word, one FLAC (8 kHz, 16 bit, mono, trimmed) a voice.
+# Makes many English words in synthetic voices. A model that learns its own words among them first is taught new words better: what
+# tells words apart is then known (see README.md here). One folder a word, one FLAC (8 kHz, 16 bit, mono, trimmed) a voice.
 # The words are those of the rows in `_other_speech/`, of four to nine letters; none is a digit. Needs Debian's flite, espeak-ng and sox.
 #
 #   bash assets/datasets/words.sh DIR [WORDS [VOICES]]      600 words and 10 voices a word when not said
