@@ -52,5 +52,5 @@ while read -r word; do
     say "$word" "$number" &
     # As many at once as there are cores.
     ((number % $(nproc))) || wait
-done < <(tr ' -' '\n\n' <<<"$rows" | sed 's/\.ogg$//' | grep -E '^[a-z]{4,9}$' | awk '!seen[$0]++')
+done < <(grep -oE '[a-z]+' <<<"$rows" | grep -xE '[a-z]{4,9}' | awk '!seen[$0]++')
 wait
