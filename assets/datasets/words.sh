@@ -10,6 +10,7 @@ out=${1:?usage: words.sh DIR [WORDS [VOICES]]} most=${2:-600} voices=${3:-10}
 for tool in flite espeak-ng sox; do
     command -v "$tool" >/dev/null || { echo "words.sh: needs $tool (apt install flite espeak-ng sox)" >&2; exit 1; }
 done
+[ ! -e "$out" ] || { echo "words.sh: $out is there already: name a new folder" >&2; exit 1; }
 rows=$(cd "$(dirname "$0")/_other_speech" && echo 1???-en-*.ogg)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -54,3 +55,5 @@ while read -r word; do
     ((number % $(nproc))) || wait
 done < <(grep -oE '[a-z]+' <<<"$rows" | grep -xE '[a-z]{4,9}' | awk '!seen[$0]++')
 wait
+made=$(find "$out" -name '*.flac' | wc -l)
+((made == number * voices)) || { echo "words.sh: only $made of $((number * voices)) clips could be made" >&2; exit 1; }
