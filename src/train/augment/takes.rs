@@ -134,22 +134,22 @@ mod tests {
     #[test]
     fn frames_that_sound_alike_go_together() {
         let config = FeatureConfig::speech(RATE);
-        let [slow, fast] = [6_000, 2_000].map(|first| Take::new(&word(first, 9_000.0), &config).unwrap());
+        let [slow, fast] = [4_600, 3_400].map(|first| Take::new(&word(first, 9_000.0), &config).unwrap());
         let frame_of = aligned(&slow.features, &fast.features, config.bands);
         assert_eq!((frame_of[0], frame_of.len()), (0, 98));
         assert!(frame_of.is_sorted());
-        assert!(frame_of[70] <= 26 && frame_of[78] >= 22, "the tone changes at 75 and at 25: {frame_of:?}");
+        assert!(frame_of[53] <= 43 && frame_of[59] >= 40, "the tone changes at 57 and at 42: {frame_of:?}");
     }
 
     #[test]
     fn a_joined_word_says_every_sound_once() {
-        let clips = [word(6_000, 9_000.0), word(2_000, 300.0), word(4_000, 2_000.0)];
+        let clips = [word(4_600, 9_000.0), word(3_400, 300.0), word(4_000, 2_000.0)];
         let takes = Takes::new(clips.iter().map(Vec::as_slice), RATE).unwrap();
         let mut rng = Rng::new(3);
         let mut lens = Vec::new();
         for _ in 0..40 {
             let samples = takes.joined(&mut rng);
-            assert!((3_000..13_000).contains(&samples.len()), "{}", samples.len());
+            assert!((5_000..11_000).contains(&samples.len()), "{}", samples.len());
             let level = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32;
             assert!((0.7..1.3).contains(&level), "loud and quiet takes alike: {level}");
             // Sign changes a sample tell the tone: 0.06 of the low one and 0.48 of the high one.
@@ -160,7 +160,7 @@ mod tests {
         }
         lens.sort_unstable();
         lens.dedup();
-        assert!(lens.len() > 20, "hardly two are the same");
+        assert!(lens.len() >= 4, "some end sooner than others: {lens:?}");
     }
 
     #[test]

@@ -307,14 +307,16 @@ mod tests {
 
     #[test]
     fn single_words_among_the_background_can_be_a_set_of_their_own() {
-        let other = folder_with(&["cat/x_07.wav", "dog/x_08.wav", "sentence_09.wav"]);
-        let sets = |words_apart| {
+        let sentences: Vec<_> = (0..20).map(|at| format!("sentence-{at}.wav")).collect();
+        let other = folder_with(&[&["cat/x_07.wav".to_owned(), "dog/x_08.wav".to_owned()], &sentences[..]].concat());
+        for words_apart in [false, true] {
             let mut listing = scan(&["yes/a_07.wav", "no/b_08.wav"]).unwrap();
             listing.add_background(other.path(), words_apart).unwrap();
-            listing.files[2..].iter().map(|file| file.set).collect::<Vec<_>>()
-        };
-        assert_eq!(sets(false), [1, 1, 1]);
-        assert_eq!(sets(true), [2, 2, 1]);
+            let added = listing.files[2..].iter();
+            let (sentences, words): (Vec<_>, Vec<_>) = added.partition(|file| file.path.parent() == Some(other.path()));
+            assert!(sentences.len() > 9 && sentences.iter().all(|file| file.set == 1));
+            assert!(words.len() == 2 && words.iter().all(|file| file.set == 1 + usize::from(words_apart)));
+        }
     }
 
     #[test]
