@@ -99,15 +99,18 @@ fn hum(len: usize, sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
     out
 }
 
-/// A sound that is no word, with a peak of about one: a beep, tone or sweep, a knock, a bell, a bird, a splash of water.
+/// A sound that is no word, with a peak of about one: a beep, tone or sweep, a knock, a bell, a bird,
+/// a splash of water, clicks.
 pub fn event(sample_rate_hz: f32, rng: &mut Rng) -> Vec<f32> {
-    match rng.below(6) {
+    match rng.below(7) {
         0 => sweep(rng.between(0.03, 0.6), sample_rate_hz, rng),
         // As even as a test tone; those as short as a vowel most often, since they are taken for words.
         1 => tone(90.0 * 42f32.powf(rng.unit()), 0.08 * 38f32.powf(rng.unit()), sample_rate_hz),
         2 => knock(rng.between(0.03, 0.3), sample_rate_hz, rng),
         3 => bell(rng.between(0.3, 2.0), sample_rate_hz, rng),
         4 => bird(sample_rate_hz, rng),
+        // As short as a plug, a scratch or a lost packet make them: what is never heard in training may be heard as a word.
+        5 => clicks((rng.between(0.5, 3.0) * sample_rate_hz) as usize, sample_rate_hz, rng),
         _ => splash(rng.between(0.1, 0.8), sample_rate_hz, rng),
     }
 }
