@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::augment::{Composer, mask::mask, warp::warp};
 use super::dataset::Dataset;
+use super::hard_negatives::Stretch;
 use super::loss::Window;
 use super::rng::Rng;
 use crate::dsp::mel::{FeatureConfig, LogMel};
@@ -67,7 +68,12 @@ impl Batcher {
         Self { composer: Composer::new(dataset, scene_secs), features, batch_size, seed }
     }
 
-    /// The batch of `step`: always the same for one dataset, seed and step.
+    /// From now on scenes have more of these stretches of the background than of the rest.
+    pub fn hear_more_of(&mut self, hard: Vec<Stretch>) {
+        self.composer.hear_more_of(hard);
+    }
+
+    /// The batch of `step`: always the same for one dataset, seed, step and hard stretches.
     pub fn batch(&self, step: u64) -> Result<Batch> {
         let items: Vec<_> = (0..self.batch_size as u64)
             .into_par_iter()

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::dataset::{Dataset, Split};
+use super::hard_negatives::Stretch;
 use super::loss::item_loss;
 use super::probe::{Probe, Reading, read};
 use super::validate::validation_clips;
@@ -73,7 +74,7 @@ impl Calibration {
         let stretch = (STRETCH_SECS * dataset.sample_rate_hz as f32) as usize;
         let lens = dataset.held_background.iter().map(|samples| samples.len());
         let stretches = |(sound, len): (usize, usize)| {
-            (0..len.div_ceil(stretch)).map(move |at| Probe::Background { sound, from: at * stretch, stretch })
+            (0..len.div_ceil(stretch)).map(move |at| Probe::Held { sound, from: at * stretch, stretch })
         };
         let background: Vec<Probe> = lens.enumerate().flat_map(stretches).collect();
         let every = background.len().div_ceil(MOST).max(1);
@@ -83,6 +84,11 @@ impl Calibration {
         let pair = |(at, &clip): (usize, &usize)| Probe::Pair(clip, clips[(at + clips.len() / 3) % clips.len()]);
         probes.extend(clips.iter().enumerate().map(pair));
         probes.extend(background.into_iter().step_by(every));
+        if !dataset.new_labels.is_empty() {
+            // Of a taught word nothing is held out to tell how sure it must be, but most of what it may be taken for was heard.
+            let known = Stretch::all(&dataset).into_iter();
+            probes.extend(known.map(|stretch| Probe::Background { stretch, is_varied: true }));
+        }
         if !clips.is_empty() {
             probes.extend((0..MADE).map(|number| Probe::Made { number, len: stretch }));
         }

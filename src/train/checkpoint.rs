@@ -12,6 +12,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use super::hard_negatives::Stretch;
 use super::parameters::{AdamW, Parameters, Values};
 use super::spec::TrainSpec;
 use crate::recognise::weights;
@@ -48,6 +49,9 @@ pub struct Position {
     /// The epoch under way, from 1; 0 where an older program did not write it down.
     #[serde(default)]
     pub epoch: u32,
+    /// Stretches of the background that are heard more often than the rest.
+    #[serde(default)]
+    pub hard_negatives: Vec<Stretch>,
 }
 
 /// How a network did on the validation clips.
@@ -90,6 +94,7 @@ impl Position {
             optimiser_updates: 0,
             epochs_since_best: 0,
             epoch: 0,
+            hard_negatives: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod command;
 pub mod dataset;
 pub mod evaluate;
 pub mod handle;
+pub mod hard_negatives;
 pub mod log;
 pub mod loss;
 pub mod mirror;
@@ -24,6 +25,7 @@ pub mod step;
 pub mod teach;
 pub mod throttle;
 pub mod trainer;
+mod training;
 pub mod validate;
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 use burn::tensor::Device;
 
+use super::augment::effects::played_faster;
 use super::augment::noise::{Noise, clicks, event, tones};
 use super::augment::scene::active_power;
 use super::batch::Batch;
 use super::dataset::Dataset;
+use super::hard_negatives::Stretch;
 use super::rng::Rng;
 use crate::Result;
 use crate::dsp::mel::FeatureConfig;
@@ -36,8 +38,15 @@ pub enum Probe {
         /// Its samples.
         len: usize,
     },
-    /// A stretch of held background.
+    /// A stretch of the background that is learnt from.
     Background {
+        /// Which one.
+        stretch: Stretch,
+        /// Whether it is played at another speed, so that it is not quite what was learnt from.
+        is_varied: bool,
+    },
+    /// A stretch of held background.
+    Held {
         /// The sound.
         sound: usize,
         /// Its first sample.
@@ -52,6 +61,7 @@ impl Probe {
     pub fn len(&self, dataset: &Dataset) -> usize {
         match *self {
             Self::Made { len, .. } => len,
+            Self::Background { stretch, is_varied: true } => (stretch.len as f32 / speed(&stretch)) as usize,
             Self::Pair(first, second) => {
                 let clip = |index: usize| dataset.clips[index].samples.len();
                 clip(first) + gap(first, second, dataset.sample_rate_hz) + clip(second)
@@ -67,7 +77,8 @@ impl Probe {
                 &dataset.clips[clip].samples
             }
             Self::Made { .. } => &[],
-            Self::Background { sound, from, stretch } => {
+            Self::Background { stretch, .. } => stretch.samples(dataset).unwrap_or_default(),
+            Self::Held { sound, from, stretch } => {
                 let samples = &dataset.held_background[sound];
                 &samples[from..(from + stretch).min(samples.len())]
             }
@@ -82,7 +93,7 @@ impl Probe {
                 let classes = |clip: usize| dataset.classes(dataset.clips[clip].label);
                 classes(first).into_iter().chain(dataset.between()).chain(classes(second)).collect()
             }
-            Self::Backwards(_) | Self::Made { .. } | Self::Background { .. } => Vec::new(),
+            Self::Backwards(_) | Self::Made { .. } | Self::Background { .. } | Self::Held { .. } => Vec::new(),
         }
     }
 
@@ -97,6 +108,10 @@ impl Probe {
         match *self {
             Self::Made { number, len } => {
                 slots.zip(made(number, len, rate)).for_each(|(slot, sample)| *slot = sample);
+            }
+            Self::Background { stretch, is_varied: true } => {
+                let played = played_faster(&samples.iter().map(float).collect::<Vec<_>>(), speed(&stretch));
+                slots.zip(played).for_each(|(slot, sample)| *slot = sample);
             }
             Self::Backwards(_) => slots.zip(samples.iter().rev()).for_each(|(slot, sample)| *slot = float(sample)),
             _ => slots.zip(samples).for_each(|(slot, sample)| *slot = float(sample)),
@@ -117,6 +132,12 @@ impl Probe {
         }
         sound
     }
+}
+
+/// How much faster a varied stretch is played: as by a speaker up to an eighth smaller or larger, and faster or slower with it.
+fn speed(stretch: &Stretch) -> f32 {
+    let number = (stretch.set << 32) + stretch.sound;
+    Rng::at(0, number as u64, stretch.from as u64).between(-0.12, 0.12).exp()
 }
 
 /// Samples between the two clips of a pair: 0.05 to 0.4 s.

@@ -4,19 +4,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::batch::Batcher;
 use super::calibrate::Calibration;
 use super::checkpoint::{Checkpoint, Position, Score};
-use super::dataset::{Dataset, Listing, Loader, Split, Summary, find};
+use super::dataset::{Listing, Loader, Summary, find};
+use super::hard_negatives::Search;
 use super::log::{Line, RunLog};
 use super::parameters;
 pub use super::places::Places;
 use super::progress::LossPoint;
 use super::spec::{OTHER_SPEECH, TrainSpec};
-use super::start;
-use super::step::{LEARNING_RATE, Learner, Schedule};
+use super::training::Training;
 use super::validate::Validation;
-use crate::recognise::card::{Card, Model};
+use crate::recognise::card::Model;
 use crate::source::decode::Decoder;
 use crate::{Error, Result};
 
@@ -40,7 +39,7 @@ pub enum Outcome {
     Ready(Summary),
     /// A step was done.
     Step(LossPoint),
-    /// More validation clips were read.
+    /// More sounds were read that are not learnt from in this step.
     Validating,
     /// An epoch was validated; `None` where the dataset has no validation clips.
     Validated(Option<Score>),
@@ -74,24 +73,12 @@ enum Stage {
     List(Vec<PathBuf>),
     Load(Box<Loader>, Option<Box<Checkpoint>>),
     Train,
+    Search(Box<Search>),
     Validate(Box<Validation>),
     SaveModel,
     SaveCheckpoint,
     Calibrate(Box<Calibration>),
     Finished,
-}
-
-/// What there is once the dataset is loaded.
-struct Training {
-    dataset: Arc<Dataset>,
-    card: Card,
-    learner: Learner,
-    batcher: Batcher,
-    schedule: Schedule,
-    steps_per_epoch: u64,
-    position: Position,
-    /// The steps that this run's newest checkpoint had done, if it has one.
-    checkpointed: Option<u64>,
 }
 
 impl Run {
@@ -121,6 +108,7 @@ impl Run {
             Stage::List(roots) => self.list(&roots),
             Stage::Load(loader, checkpoint) => self.load(loader, checkpoint),
             Stage::Train => self.train(),
+            Stage::Search(search) => self.search(search),
             Stage::Validate(validation) => self.validate(validation),
             Stage::SaveModel => self.save_model(),
             Stage::SaveCheckpoint => {
@@ -274,11 +262,25 @@ impl Run {
             log.line(&Line::Step { step: step + 1, loss: report.loss, gradient_norm, learning_rate })?;
         }
         self.stage = if training.position.step.is_multiple_of(training.steps_per_epoch) {
-            Stage::Validate(Box::new(training.validation()))
+            match training.search() {
+                Some(search) => Stage::Search(Box::new(search)),
+                None => Stage::Validate(Box::new(training.validation())),
+            }
         } else {
             Stage::Train
         };
         Ok(Outcome::Step(LossPoint { step: step + 1, loss: report.loss, validation_loss: None }))
+    }
+
+    fn search(&mut self, mut search: Box<Search>) -> Result<Outcome> {
+        let Some(training) = &mut self.training else { return Ok(Outcome::Finished) };
+        self.stage = if search.advance(&training.dataset)? {
+            Stage::Search(search)
+        } else {
+            training.hear_more_of(search.found());
+            Stage::Validate(Box::new(training.validation()))
+        };
+        Ok(Outcome::Validating)
     }
 
     fn validate(&mut self, mut validation: Box<Validation>) -> Result<Outcome> {
@@ -334,45 +336,6 @@ impl Run {
         self.is_saved = true;
         Ok(Outcome::Saved(model))
     }
-}
-
-impl Training {
-    fn new(
-        spec: &TrainSpec,
-        dataset: Dataset,
-        base: Option<&Model>,
-        checkpoint: Option<Box<Checkpoint>>,
-    ) -> Result<Self> {
-        let dataset = Arc::new(dataset);
-        let card = start::card(spec, &dataset, base);
-        let steps_per_epoch = steps_per_epoch(dataset.split(Split::Train).count(), spec.batch_size);
-        let schedule = Schedule {
-            peak: spec.learning_rate.unwrap_or(LEARNING_RATE),
-            steps: steps_per_epoch * u64::from(spec.epochs),
-        };
-        let mut position = Position::new(spec.clone(), dataset.tokens().to_vec(), dataset.sample_rate_hz);
-        let mut checkpointed = None;
-        let mut learner = Learner::new(start::network(&card, base, spec.seed, spec.backend)?);
-        if let Some(checkpoint) = checkpoint {
-            learner.network = parameters::write(learner.network, &checkpoint.weights)?;
-            learner.optimiser = checkpoint.optimiser;
-            position = Position { spec: spec.clone(), ..checkpoint.position };
-            // One of another run is not in this run's folder.
-            checkpointed = spec.specific_checkpoint.is_none().then_some(position.step);
-        }
-        let batcher = Batcher::new(dataset.clone(), card.features.clone(), spec.batch_size as usize, spec.seed);
-        Ok(Self { dataset, card, learner, batcher, schedule, steps_per_epoch, position, checkpointed })
-    }
-
-    fn validation(&self) -> Validation {
-        Validation::new(self.learner.snapshot(), self.card.features.clone(), &self.dataset)
-    }
-}
-
-/// An epoch has a fixed number of composed batches: about as many as hear each train clip once (a scene holds four to
-/// eight words), within bounds that keep epochs between some seconds and a minute.
-fn steps_per_epoch(train_clips: usize, batch_size: u32) -> u64 {
-    (train_clips as u64).div_ceil(4 * u64::from(batch_size)).clamp(25, 500)
 }
 
 /// Telephone rate for recordings that have no more, else the usual rate for speech.

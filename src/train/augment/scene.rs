@@ -7,6 +7,7 @@ use super::effects::{colour, room, telephone};
 use super::noise::{Noise, event, to_unit_power};
 use super::voices::Voices;
 use crate::train::dataset::Dataset;
+use crate::train::hard_negatives::Stretch;
 use crate::train::rng::Rng;
 
 /// Of a word's energy so much must have been heard before it may be named: what is left is its last sound.
@@ -41,6 +42,11 @@ impl Composer {
     pub fn new(dataset: Arc<Dataset>, scene_secs: f32) -> Self {
         let scene_len = (scene_secs * dataset.sample_rate_hz as f32) as usize;
         Self { voices: Voices::new(dataset.clone()), dataset, scene_len }
+    }
+
+    /// From now on hears these stretches of the background more often than the rest.
+    pub fn hear_more_of(&mut self, hard: Vec<Stretch>) {
+        self.voices.hear_more_of(hard);
     }
 
     /// The length of every scene in samples.

@@ -9,6 +9,7 @@ use super::noise::{Noise, to_unit_power};
 use super::pitch::with_pitch;
 use super::takes::Takes;
 use crate::train::dataset::{Clip, Dataset, Split};
+use crate::train::hard_negatives::Stretch;
 use crate::train::rng::Rng;
 
 /// A label that is new is said so many times as often as one that is known.
@@ -27,6 +28,9 @@ const MOST_BACKGROUND: f32 = 0.24;
 const BACKWARDS: f32 = 0.12;
 const SCRAMBLED: f32 = 0.04;
 const SPLICED: f32 = 0.03;
+
+/// Of the background, the share that is of its hardest stretches.
+const HARD: f32 = 0.4;
 
 /// Another size of the speaker, as the logarithm of all frequencies together: how often, and at most.
 const SIZED: f32 = 0.8;
@@ -56,6 +60,8 @@ pub struct Voices {
     others: Vec<Vec<Vec<usize>>>,
     /// The labels that are taught.
     taught: BTreeMap<usize, Takes>,
+    /// Stretches of the background that are heard more often than the rest.
+    hard: Vec<Stretch>,
 }
 
 impl Voices {
@@ -85,7 +91,12 @@ impl Voices {
         if others.is_empty() {
             others.clone_from(&by_label);
         }
-        Self { dataset, by_label, others, taught }
+        Self { dataset, by_label, others, taught, hard: Vec::new() }
+    }
+
+    /// From now on hears these stretches of the background more often than the rest.
+    pub fn hear_more_of(&mut self, hard: Vec<Stretch>) {
+        self.hard = hard;
     }
 
     /// Whether there is no clip to learn from.
@@ -205,6 +216,10 @@ impl Voices {
 
     /// Up to two seconds of sound without a label, at unit power.
     pub fn stretch_of_background(&self, rng: &mut Rng) -> Vec<f32> {
+        if !self.hard.is_empty() && rng.chance(HARD) {
+            let stretch = self.hard[rng.below(self.hard.len())];
+            return self.voice(stretch.samples(&self.dataset).unwrap_or_default(), rng);
+        }
         let set = &self.dataset.background[rng.below(self.dataset.background.len())];
         // A long recording counts as its length, else sentences are lost among single words.
         let mut place = rng.below(set.iter().map(|sound| sound.len()).sum::<usize>().max(1));
