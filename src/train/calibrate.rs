@@ -54,7 +54,7 @@ struct Care {
 const HELD_OUT: Care = Care { by_chance: 5, from_alarms: 0.1, below_hits: 3.0, surest: 0.999_999 };
 /// Of a word whose clips were learnt from, as those of a taught word are: they score better than later ones, and what is learnt from few
 /// clips is heard in more than it should be.
-const LEARNT: Care = Care { by_chance: 0, from_alarms: 0.25, below_hits: 4.6, surest: 0.999 };
+const LEARNT: Care = Care { by_chance: 0, from_alarms: 0.25, below_hits: 5.2, surest: 0.999 };
 
 /// A calibration under way.
 pub struct Calibration {
@@ -248,7 +248,7 @@ mod tests {
         assert!(dear < 0.6, "one of 61 clips is more: {dear}");
         assert_eq!(best(&hits, &[0.3; 6]), usual, "an alarm never lowers it");
         let learnt = best_threshold(vec![0.999; 5], Vec::new(), LEARNT);
-        assert!(learnt > 0.88 && learnt < 0.93, "further below: {learnt}");
+        assert!(learnt > 0.82 && learnt < 0.87, "further below: {learnt}");
         let heard_once = best_threshold(vec![0.999; 5], vec![0.9], LEARNT);
         assert!(heard_once > 0.95 && heard_once < 0.98, "{heard_once}");
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::train::dataset::Split;
 use crate::train::test_data::{places, tone, write_tones, write_wav};
 
 fn spec(epochs: u32) -> TrainSpec {
@@ -53,6 +54,35 @@ fn a_resumed_run_goes_on_to_the_bit() {
     losses.extend(drive(&mut second, 33));
     assert_eq!(losses, whole);
     assert_eq!(second.step(), 33);
+}
+
+#[test]
+fn a_new_word_is_learnt_among_what_it_was_heard_in_and_goes_on_to_the_bit() {
+    let folder = folder();
+    drive(&mut Run::new(spec(1), places(folder.path())).unwrap(), u64::MAX);
+    // The other speech sounds like the new word, so much that a network that has hardly begun takes it for that.
+    write_tones(&folder.path().join("datasets/more"), &["low", "middle one", "高い", "new"], 12);
+    let other = folder.path().join("datasets").join(OTHER_SPEECH);
+    (0..20).for_each(|at| write_wav(&other.join(format!("{at:03}-en-hello.wav")), 8_000, &tone(3, at as f32)));
+    let lesson =
+        TrainSpec { base_model: Some("tones".into()), epochs: 6, batch_size: 2, ..TrainSpec::new("m", "more") };
+    let hard = |run: &Run| run.training.as_ref().unwrap().position.hard_negatives.clone();
+
+    let mut run = Run::new(lesson.clone(), places(folder.path())).unwrap();
+    drive(&mut run, 124);
+    assert_eq!(hard(&run), []);
+    let whole = drive(&mut run, 133);
+    let found = hard(&run);
+    assert!(!found.is_empty(), "after five epochs of 25 steps");
+    std::fs::remove_dir_all(folder.path().join("runs/m")).unwrap();
+
+    let mut first = Run::new(lesson.clone(), places(folder.path())).unwrap();
+    drive(&mut first, 129);
+    first.write_checkpoint().unwrap();
+    let mut second = Run::new(TrainSpec { resume_from_checkpoint: true, ..lesson }, places(folder.path())).unwrap();
+    let losses = drive(&mut second, 133);
+    assert_eq!(losses, whole[whole.len() - losses.len()..]);
+    assert_eq!((losses.len(), hard(&second)), (4, found));
 }
 
 #[test]

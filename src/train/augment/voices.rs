@@ -254,6 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn hard_stretches_are_heard_more_often_than_the_rest() {
+        // A long recording and half a second.
+        let background = vec![vec![vec![900; 800_000].into(), vec![900; 4_000].into()]];
+        let dataset = Dataset { sample_rate_hz: 8_000, background, ..Dataset::default() };
+        let mut voices = Voices::new(Arc::new(dataset));
+        let short = |voices: &Voices| {
+            let mut rng = Rng::new(5);
+            (0..200).filter(|_| voices.stretch_of_background(&mut rng).len() < 8_000).count()
+        };
+        assert!(short(&voices) < 10);
+        voices.hear_more_of(vec![Stretch { set: 0, sound: 1, from: 0, len: 4_000 }]);
+        assert!((60..100).contains(&short(&voices)), "{}", short(&voices));
+    }
+
+    #[test]
     fn each_set_is_said_as_often_as_the_others() {
         let clip = |set, value: i16| Clip {
             path: "x.wav".into(),
