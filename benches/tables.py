@@ -15,7 +15,7 @@ import argparse, json, os, pathlib, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = pathlib.Path(os.environ.get("SESERAGI_DATA", "data"))
-FULL, QUICK, SPEAKERS, WAKE = 200, 70, 50, 140  # epochs
+FULL, QUICK, SPEAKERS, WAKE = 200, 55, 50, 140  # epochs
 STREAM_SEEDS = (7, 8, 9)  # order, gaps and noise of the streams
 TEXT = ("good morning everyone", "could you open the window please", "the river is high this year", "let me think about it",
         "turn left after the bridge", "coffee with milk and no sugar", "she read the letter twice", "music from the next room",
