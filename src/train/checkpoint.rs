@@ -1,7 +1,7 @@
 //! Checkpoints: everything a run needs to go on as if it had never ended.
 //!
 //! One safetensors file: the weights, their running mean, both moments of the optimiser, and the position as JSON in the file's metadata.
-//! There is no generator to save: what a scene holds follows from seed and step.
+//! There is no generator to save: what a scene holds follows from seed, step and the hard negatives, which the position has.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
