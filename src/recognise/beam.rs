@@ -207,7 +207,7 @@ pub fn align(logits: &[f32], classes: usize, text: &[usize]) -> Vec<(usize, usiz
 
 #[cfg(test)]
 mod tests {
-    use super::super::card::Unit;
+    use super::super::decoding::Unit;
     use super::super::lexicon::tests::card;
     use super::*;
     use proptest::prelude::*;

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::beam::BeamSearch;
+use super::decoding::{Decoding, Unit};
 use super::model::{ModelConfig, Network};
 use super::sizes::{self, Size};
 use super::weights;
@@ -16,7 +17,7 @@ use crate::dsp::mel::FeatureConfig;
 use crate::{Error, Result};
 
 /// The version of cards that this program writes. Every earlier one must stay readable.
-pub const CARD_VERSION: u32 = 2;
+pub const CARD_VERSION: u32 = 3;
 
 /// Everything about a model but its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,10 @@ pub struct Card {
     pub seed: u64,
     /// The words or characters it knows. Class 0 of the network is the blank, class `i + 1` is token `i`.
     pub tokens: Vec<String>,
+    /// Other words that it tells from its own and never shows ("fillers": Rohlicek et al., "Continuous hidden Markov modeling for
+    /// speaker-independent word spotting", 1989). Their classes follow those of the tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fillers: Vec<String>,
     /// What a token is.
     #[serde(default, skip_serializing_if = "Unit::is_words")]
     pub unit: Unit,
@@ -49,63 +54,6 @@ pub struct Card {
     pub metrics: BTreeMap<String, f64>,
     /// BLAKE3 hash of the weights file in hexadecimal; checked on loading.
     pub weights_blake3: String,
-}
-
-/// What the tokens of a model are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Unit {
-    /// Words, separated by blanks.
-    #[default]
-    Words,
-    /// Characters of a text; the blank between words is one of them.
-    Characters,
-}
-
-impl Unit {
-    fn is_words(&self) -> bool {
-        *self == Self::Words
-    }
-
-    /// What stands between two tokens in a text.
-    pub fn separator(self) -> &'static str {
-        match self {
-            Self::Words => " ",
-            Self::Characters => "",
-        }
-    }
-}
-
-/// How the network's outputs become words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Decoding {
-    /// For each token the score that it must reach, 0 to 1: what is below is taken for a sound that is no word.
-    pub thresholds: Vec<f32>,
-    /// The outputs are divided by this before they become posteriors, so that a score of 0.9 is right in nine of ten
-    /// cases; fitted on clips that were not learnt from. 1 on cards of version 1, which do not have it.
-    #[serde(default = "no_temperature")]
-    pub temperature: f32,
-    /// So long without a token ends a segment.
-    pub endpoint_secs: f64,
-    /// The same token again within this time after its end is still the same word.
-    pub repeat_secs: f64,
-}
-
-impl Decoding {
-    /// The usual values for `tokens` words.
-    pub fn words(tokens: usize) -> Self {
-        Self { thresholds: vec![0.5; tokens], temperature: no_temperature(), endpoint_secs: 0.6, repeat_secs: 0.12 }
-    }
-
-    /// The usual values for `tokens` characters: none is kept out, and a letter may come twice in a row.
-    pub fn characters(tokens: usize) -> Self {
-        Self { thresholds: vec![0.0; tokens], endpoint_secs: 0.8, repeat_secs: 0.0, ..Self::words(0) }
-    }
-}
-
-/// Outputs as the network gives them.
-fn no_temperature() -> f32 {
-    1.0
 }
 
 /// A data set that a model was trained on.
@@ -134,6 +82,7 @@ impl Card {
             decoding: Decoding::words(tokens.len()),
             features,
             tokens,
+            fillers: Vec::new(),
             unit: Unit::Words,
             data: Vec::new(),
             licence: String::new(),
@@ -161,10 +110,12 @@ impl Card {
                 "version is {version}; this program reads 1 to {CARD_VERSION}, a newer one may read it"
             ));
         }
-        let tokens = self.tokens.len();
-        if tokens != self.model.tokens || tokens != self.decoding.thresholds.len() {
+        let (tokens, fillers) = (self.tokens.len(), self.fillers.len());
+        if tokens + fillers != self.model.tokens || tokens != self.decoding.thresholds.len() {
             let (model, thresholds) = (self.model.tokens, self.decoding.thresholds.len());
-            return fail(format!("{tokens} tokens, but model.tokens is {model} and there are {thresholds} thresholds"));
+            return fail(format!(
+                "{tokens} tokens and {fillers} fillers, but model.tokens is {model} and there are {thresholds} thresholds"
+            ));
         }
         if self.features.bands != self.model.bands {
             let (bands, model) = (self.features.bands, self.model.bands);
@@ -172,7 +123,7 @@ impl Card {
         }
         let mut seen = std::collections::BTreeSet::new();
         let is_empty = |token: &str| token.is_empty() || (self.unit.is_words() && token.trim().is_empty());
-        if let Some(bad) = self.tokens.iter().find(|token| is_empty(token) || !seen.insert(token.as_str())) {
+        if let Some(bad) = self.outputs().find(|token| is_empty(token) || !seen.insert(token.as_str())) {
             return fail(format!("token \"{bad}\" is empty or there twice"));
         }
         if let Some(bad) = self.decoding.thresholds.iter().find(|t| !(0.0..=1.0).contains(*t)) {
@@ -188,6 +139,11 @@ impl Card {
             }
         }
         self.features.validate().and_then(|()| self.model.validate()).or_else(|e| fail(e.message))
+    }
+
+    /// What the network's outputs after the blank stand for: the tokens, then the fillers.
+    pub fn outputs(&self) -> impl Iterator<Item = &String> {
+        self.tokens.iter().chain(&self.fillers)
     }
 
     /// Reads a card from RON text.
@@ -368,9 +324,11 @@ pub(crate) mod tests {
             change(&mut card);
             Card::from_ron(&card.to_ron().unwrap()).unwrap_err().message
         };
-        assert!(message(|card| card.version = 3).contains("a newer one may read it"));
+        assert!(message(|card| card.version = CARD_VERSION + 1).contains("a newer one may read it"));
         assert!(message(|card| card.decoding.temperature = 0.0).contains("temperature is 0"));
-        assert!(message(|card| drop(card.tokens.pop())).contains("2 tokens, but model.tokens is 3"));
+        assert!(message(|card| drop(card.tokens.pop())).contains("2 tokens and 0 fillers, but model.tokens is 3"));
+        assert!(message(|card| card.fillers.push("d".into())).contains("3 tokens and 1 fillers"));
+        assert!(message(|card| card.fillers.push(card.tokens.pop().unwrap())).contains("there are 3 thresholds"));
         assert!(message(|card| card.features.bands = 41).contains("features.bands is 41"));
         assert!(message(|card| card.tokens[1] = "a".into()).contains("there twice"));
         assert!(message(|card| card.decoding.thresholds[0] = 1.5).contains("threshold is 1.5"));

@@ -12,7 +12,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::beam::BeamSearch;
-use super::card::{Card, Decoding, Unit};
+use super::card::Card;
+use super::decoding::{Decoding, Unit};
 use super::likeliest::{RecentFrames, best_class, likeliest_word};
 use super::model::BLANK;
 use super::segment_search::SegmentSearch;
@@ -92,12 +93,10 @@ struct Placed {
 impl Decoder {
     /// A decoder for a model with this card.
     pub fn new(card: &Card) -> Self {
-        let names = card.tokens.iter().map(|token| token.as_str().into()).collect();
-        let decoding = card.decoding.clone();
         Self {
-            names,
+            names: card.tokens.iter().map(|token| token.as_str().into()).collect(),
             unit: card.unit,
-            decoding,
+            decoding: card.decoding.clone(),
             run: None,
             tokens: Vec::new(),
             last_final: None,
@@ -194,7 +193,7 @@ impl Decoder {
 
     /// Adds the run to the tokens if it is good enough: to the last one if it is the same word still, else as a new one.
     fn place(&self, run: &Run, tokens: &mut Vec<Placed>) {
-        // Classes beyond the names are never made a run.
+        // Classes beyond the names, those of fillers, are never made a run.
         let Some(name) = self.names.get(run.class - 1) else { return };
         if run.score < self.decoding.thresholds.get(run.class - 1).copied().unwrap_or(1.0) {
             return;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::card::{Card, Unit};
+use super::card::Card;
+use super::decoding::Unit;
 use crate::{Error, Result};
 
 /// The place before any token of a word.

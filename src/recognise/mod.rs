@@ -3,6 +3,7 @@
 pub mod beam;
 pub mod card;
 pub mod decoder;
+pub mod decoding;
 pub mod fused;
 mod lane_features;
 pub mod lanes;

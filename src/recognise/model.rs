@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::card::Unit;
+use super::decoding::Unit;
 use super::layer::{Block, CausalConv};
 use super::sizes::{self, Size};
 use crate::dsp::mel::FeatureConfig;

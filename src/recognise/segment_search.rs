@@ -45,10 +45,10 @@ impl SegmentSearch {
     }
 
     /// What the segment is after all: `greedy` where the search agrees, else what it found, with times and scores of its likeliest
-    /// alignment. Tokens below their threshold are left out, as they are by greedy decoding.
+    /// alignment. Fillers and tokens below their threshold are left out, as they are by greedy decoding.
     pub fn decide(&mut self, greedy: Vec<Token>, names: &[Text], thresholds: &[f32]) -> Vec<Token> {
         let frames = std::mem::take(&mut self.frames);
-        let classes = names.len() + 1;
+        let classes = frames.front().map_or(0, |frame| frame.logits.len());
         let logits: Vec<f32> = frames.iter().flat_map(|frame| &frame.logits).copied().collect();
         let Some(best) = self.search.best(&logits, classes).into_iter().next() else { return Vec::new() };
         let places = align(&logits, classes, &best.classes);
@@ -73,8 +73,9 @@ fn posterior(logits: &[f32], class: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::card::{Card, Decoding, Unit};
+    use super::super::card::Card;
     use super::super::decoder::Decoder;
+    use super::super::decoding::{Decoding, Unit};
     use super::super::lexicon::tests::card;
     use super::*;
 
@@ -88,6 +89,17 @@ mod tests {
             texts.extend(decoder.accept(frame).map(|segment| segment.text));
         }
         texts
+    }
+
+    #[test]
+    fn fillers_are_told_apart_and_never_shown() {
+        let own = card(&["a", "b"], Unit::Words);
+        let with_filler = Card { fillers: vec!["c".into()], ..own };
+        let silence = [(0, 0.98); 15];
+        let frames = [&silence[..3], &[(1, 0.9), (0, 0.9), (3, 0.9), (0, 0.9), (2, 0.9)][..], &silence[..]].concat();
+        for search in [None, Some(Arc::new(BeamSearch::new(8, None, &with_filler).unwrap()))] {
+            assert_eq!(hear(&mut Decoder::new(&with_filler).with_search(search), &frames), ["a b"]);
+        }
     }
 
     #[test]

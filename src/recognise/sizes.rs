@@ -6,7 +6,7 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::card::Unit;
+use super::decoding::Unit;
 use super::model::ModelConfig;
 
 const SIZES: &str = include_str!("../../assets/config/sizes.ron");

@@ -13,8 +13,9 @@ use super::loss::item_loss;
 use super::probe::{Probe, Reading, read};
 use super::validate::validation_clips;
 use crate::Result;
-use crate::recognise::card::{Decoding, Model};
+use crate::recognise::card::Model;
 use crate::recognise::decoder::{Decoder, EncoderFrame};
+use crate::recognise::decoding::Decoding;
 
 /// Sounds read at once.
 const AT_ONCE: usize = 16;

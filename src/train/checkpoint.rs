@@ -33,7 +33,7 @@ pub struct Position {
     pub version: u32,
     /// What was ordered.
     pub spec: TrainSpec,
-    /// The labels, which are the model's tokens.
+    /// What the network's outputs after the blank stand for: the model's tokens and fillers.
     pub labels: Vec<String>,
     /// The rate that the model hears.
     pub sample_rate_hz: u32,

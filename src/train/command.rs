@@ -35,6 +35,9 @@ pub struct TrainArgs {
     /// A set or folder of sound in which none of the words is said, to learn to stay silent (may be given again)
     #[arg(long, value_name = "PATH")]
     pub background: Vec<String>,
+    /// A set of other words, learnt to be told from those of the datasets and never shown (may be given again)
+    #[arg(long, value_name = "DATASET")]
+    pub fillers: Vec<String>,
     /// Learn words without the other speech that ships with the program
     #[arg(long)]
     pub no_other_speech: bool,
@@ -159,6 +162,7 @@ pub fn train(args: &TrainArgs, models: ModelStore, is_interrupted: &Arc<AtomicBo
     let spec = TrainSpec {
         more_datasets: more.to_vec(),
         background: args.background.clone(),
+        fillers: args.fillers.clone(),
         no_other_speech: args.no_other_speech,
         sample_rate_hz: args.sample_rate,
         epochs: args.epochs,

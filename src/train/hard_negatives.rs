@@ -92,7 +92,7 @@ impl Search {
         let probes: Vec<Probe> =
             stretches.iter().map(|&stretch| Probe::Background { stretch, is_varied: false }).collect();
         let readings = read(&self.network, &self.features, &probes, dataset)?;
-        let classes = dataset.tokens().len() + 1;
+        let classes = dataset.class_count();
         let is_heard = |row: &[f32]| {
             let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum: f32 = row.iter().map(|logit| (logit - most).exp()).sum();

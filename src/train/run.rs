@@ -89,7 +89,7 @@ impl Run {
         spec.backend.device()?;
         let roots = spec.datasets().map(|name| find(name, &places.datasets)).collect::<Result<Vec<_>>>()?;
         Listing::check_folders(&roots)?;
-        spec.background.iter().try_for_each(|name| find(name, &places.datasets).map(drop))?;
+        spec.background.iter().chain(&spec.fillers).try_for_each(|name| find(name, &places.datasets).map(drop))?;
         let base = spec.base_model.as_ref().map(|name| places.models.load(name)).transpose()?;
         Ok(Self { spec, places, base, stage: Stage::List(roots), training: None, is_saved: false, log: None })
     }
@@ -188,10 +188,18 @@ impl Run {
         if let Some(clips) = self.spec.limit_samples {
             listing.limit(clips);
         }
-        let other_speech = find(OTHER_SPEECH, &self.places.datasets).ok();
+        for name in &self.spec.fillers {
+            listing.add_fillers(&find(name, &self.places.datasets)?, None)?;
+        }
         let is_wanted = listing.spelling.is_none() && !self.spec.no_other_speech;
+        let other_speech = find(OTHER_SPEECH, &self.places.datasets).ok().filter(|_| is_wanted);
+        let known = self.base.as_ref().map(|base| &base.card().fillers[..]).filter(|known| !known.is_empty());
+        if let (Some(root), Some(known)) = (&other_speech, known) {
+            // What a model knows as no word of its own it goes on to know so.
+            listing.add_fillers(root, Some(known))?;
+        }
         let named = self.spec.background.iter().map(|name| find(name, &self.places.datasets));
-        for root in named.chain(other_speech.filter(|_| is_wanted).map(Ok)) {
+        for root in named.chain(other_speech.map(Ok)) {
             // Few steps are left to a run that begins with a model: too few to hear people's words between an hour of sentences.
             listing.add_background(&root?, self.base.is_some())?;
         }
@@ -201,13 +209,13 @@ impl Run {
             (None, false) => None,
         };
         if let Some(checkpoint) =
-            checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.tokens())
+            checkpoint.as_ref().filter(|checkpoint| checkpoint.position.labels != listing.outputs())
         {
             return Err(Error::invalid(format!(
                 "the checkpoint of \"{}\" knows the labels {}, but the dataset has {}: choose another model name",
                 self.spec.model_name,
                 checkpoint.position.labels.join(", "),
-                listing.tokens().join(", ")
+                listing.outputs().join(", ")
             )));
         }
         let resumed_rate = checkpoint.as_ref().map(|checkpoint| checkpoint.position.sample_rate_hz);

@@ -108,6 +108,35 @@ fn words_are_learnt_among_other_speech_that_says_none_of_them() {
 }
 
 #[test]
+fn fillers_are_learnt_and_kept_by_what_begins_with_the_model() {
+    let folder = folder();
+    write_tones(&folder.path().join("datasets/others"), &["low", "whistle", "hum"], 24);
+    let spec = TrainSpec { fillers: vec!["others".into()], ..spec(1) };
+    drive(&mut Run::new(spec.clone(), places(folder.path())).unwrap(), u64::MAX);
+    let model = places(folder.path()).models.load("tones").unwrap();
+    let card = model.card();
+    assert_eq!((card.tokens.len(), &card.fillers[..]), (3, &["hum", "whistle"].map(String::from)[..]));
+    assert_eq!((card.model.tokens, card.decoding.thresholds.len()), (5, 3));
+
+    let next = TrainSpec { base_model: Some("tones".into()), model_name: "next".into(), ..spec.clone() };
+    let mut run = Run::new(next, places(folder.path())).unwrap();
+    drive(&mut run, 1);
+    let training = run.training.as_ref().unwrap();
+    assert_eq!((&training.dataset.new_labels[..], &training.dataset.fillers), (&[][..], &card.fillers));
+    run.write_checkpoint().unwrap();
+    // Of the speech that ships it takes the fillers that it knows.
+    let lesson =
+        TrainSpec { fillers: Vec::new(), base_model: Some("tones".into()), model_name: "m".into(), ..spec.clone() };
+    write_tones(&folder.path().join("datasets").join(OTHER_SPEECH), &["hum", "rustle"], 24);
+    let mut taught = Run::new(lesson, places(folder.path())).unwrap();
+    drive(&mut taught, 1);
+    assert_eq!(taught.training.as_ref().unwrap().dataset.fillers, ["hum"]);
+    let without = TrainSpec { fillers: Vec::new(), model_name: "next".into(), resume_from_checkpoint: true, ..spec };
+    let error = Run::new(without, places(folder.path())).unwrap().advance().unwrap_err();
+    assert!(error.message.contains("knows the labels low, middle one, 高い, hum, whistle"), "{error}");
+}
+
+#[test]
 fn a_checkpoint_of_other_labels_is_refused() {
     let folder = folder();
     let mut run = Run::new(spec(1), places(folder.path())).unwrap();

@@ -24,6 +24,10 @@ pub struct TrainSpec {
     /// is not used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub background: Vec<String>,
+    /// Sets of words that are learnt to be told from those of the datasets, and never shown: a network that knows other words takes
+    /// fewer of them for its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fillers: Vec<String>,
     /// Whether words are learnt without the other speech that ships with the program ([`OTHER_SPEECH`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_other_speech: bool,
@@ -87,6 +91,7 @@ impl TrainSpec {
             dataset_name: dataset_name.into(),
             more_datasets: Vec::new(),
             background: Vec::new(),
+            fillers: Vec::new(),
             no_other_speech: false,
             epochs: default_epochs(),
             batch_size: default_batch_size(),

@@ -26,9 +26,11 @@ pub fn card(spec: &TrainSpec, dataset: &Dataset, base: Option<&Model>) -> Card {
         None => Card::words(name, tokens, features),
         Some(_) => Card::characters(name, tokens, features),
     };
+    card.fillers.clone_from(&dataset.fillers);
+    let outputs = card.outputs().count();
     card.model = match base {
-        Some(base) => ModelConfig { tokens: card.tokens.len(), ..base.card().model.clone() },
-        None => sizes::config(card.unit, spec.size, card.features.bands, card.tokens.len()),
+        Some(base) => ModelConfig { tokens: outputs, ..base.card().model.clone() },
+        None => sizes::config(card.unit, spec.size, card.features.bands, outputs),
     };
     card.created = civil_date(std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
     card.seed = spec.seed;
@@ -61,7 +63,7 @@ pub fn network(card: &Card, base: Option<&Model>, seed: u64, backend: Backend) -
 }
 
 /// The network of `card`, which has `base`'s features and sizes, on a device with autodiff: the encoder is `base`'s, and
-/// so is the read-out of the blank and of every token that both know. Other tokens begin with the random weights of `seed`.
+/// so is the read-out of the blank and of every token or filler that both know. Others begin with the random weights of `seed`.
 ///
 /// Fails when the card's sizes are not those of `base`.
 fn carried_over(card: &Card, base: &Model, seed: u64) -> Result<Network> {
@@ -72,18 +74,17 @@ fn carried_over(card: &Card, base: &Model, seed: u64) -> Result<Network> {
             old.name, old.unit, card.unit
         )));
     }
-    if card.features != old.features || card.model != (ModelConfig { tokens: card.tokens.len(), ..old.model.clone() }) {
+    if card.features != old.features || card.model != (ModelConfig { tokens: card.model.tokens, ..old.model.clone() }) {
         return Err(Error::invalid(format!("the model \"{}\" has other features or sizes", old.name)));
     }
     let device = Device::flex().autodiff();
     device.seed(seed);
     let network = card.model.init(&device)?;
     let (fresh, mut learnt) = (parameters::read(&network), parameters::read(base.network()));
-    let column_of: HashMap<&str, usize> = old.tokens.iter().map(String::as_str).zip(1..).collect();
+    let column_of: HashMap<&str, usize> = old.outputs().map(String::as_str).zip(1..).collect();
     // The blank first, as in every network.
-    let columns: Vec<Option<usize>> = std::iter::once(Some(0))
-        .chain(card.tokens.iter().map(|token| column_of.get(token.as_str()).copied()))
-        .collect();
+    let columns: Vec<Option<usize>> =
+        std::iter::once(Some(0)).chain(card.outputs().map(|token| column_of.get(token.as_str()).copied())).collect();
     for name in HEAD {
         let head = joined(&fresh, &learnt, name, &columns)
             .ok_or_else(|| Error::internal(format!("the network has no parameter {name}")))?;

@@ -49,7 +49,7 @@ impl Training {
             peak: spec.learning_rate.unwrap_or(LEARNING_RATE),
             steps: steps_per_epoch * u64::from(spec.epochs),
         };
-        let mut position = Position::new(spec.clone(), dataset.tokens().to_vec(), dataset.sample_rate_hz);
+        let mut position = Position::new(spec.clone(), dataset.outputs(), dataset.sample_rate_hz);
         let mut checkpointed = None;
         let mut learner = Learner::new(start::network(&card, base, spec.seed, spec.backend)?);
         if let Some(checkpoint) = checkpoint {

@@ -53,7 +53,7 @@ impl Validation {
             return Ok(false);
         }
         let readings = read(&self.network, &self.features, probes, dataset)?;
-        let classes = dataset.tokens().len() + 1;
+        let classes = dataset.class_count();
         for (Reading { transcript, logits }, probe) in readings.iter().zip(probes) {
             let loss = item_loss(logits, classes, transcript, &mut vec![0.0; logits.len()]);
             // A text too long for its sound has no loss, and is not read right either.

@@ -32,6 +32,9 @@ const SPLICED: f32 = 0.03;
 /// Of the background, the share that is of its hardest stretches.
 const HARD: f32 = 0.4;
 
+/// Of the words, the share that are fillers, where there are any.
+const FILLERS: f32 = 0.3;
+
 /// Another size of the speaker, as the logarithm of all frequencies together: how often, and at most.
 const SIZED: f32 = 0.8;
 const MOST_SIZE: f32 = 0.2;
@@ -56,6 +59,8 @@ pub struct Voices {
     dataset: Arc<Dataset>,
     /// Indices of the train clips, by label and set; labels without any are left out.
     by_label: Vec<Vec<Vec<usize>>>,
+    /// The same of the fillers.
+    fillers: Vec<Vec<Vec<usize>>>,
     /// The same of the labels that are not taught, or of all where there are no others: sounds that are no words are made of them.
     others: Vec<Vec<Vec<usize>>>,
     /// The labels that are taught.
@@ -67,7 +72,7 @@ pub struct Voices {
 impl Voices {
     /// The voices of `dataset`.
     pub fn new(dataset: Arc<Dataset>) -> Self {
-        let mut sets = vec![BTreeMap::<usize, Vec<usize>>::new(); dataset.labels.len()];
+        let mut sets = vec![BTreeMap::<usize, Vec<usize>>::new(); dataset.labels.len() + dataset.fillers.len()];
         for (index, clip) in dataset.clips.iter().enumerate().filter(|(_, clip)| clip.split == Split::Train) {
             sets[clip.label].entry(clip.set).or_default().push(index);
         }
@@ -85,13 +90,15 @@ impl Voices {
         let mut others = by_label.clone();
         taught.keys().for_each(|&label| others[label].clear());
         others.retain(|sets| !sets.is_empty());
+        let mut fillers = by_label.split_off(dataset.labels.len());
         let said_more: Vec<_> = dataset.new_labels.iter().map(|&label| by_label[label].clone()).collect();
         by_label.extend((1..NEW_SHARES).flat_map(|_| said_more.iter().cloned()));
         by_label.retain(|sets| !sets.is_empty());
+        fillers.retain(|sets| !sets.is_empty());
         if others.is_empty() {
             others.clone_from(&by_label);
         }
-        Self { dataset, by_label, others, taught, hard: Vec::new() }
+        Self { dataset, by_label, fillers, others, taught, hard: Vec::new() }
     }
 
     /// From now on hears these stretches of the background more often than the rest.
@@ -122,7 +129,8 @@ impl Voices {
             let backwards: Vec<i16> = clip.samples.iter().rev().copied().collect();
             return (self.voice(&backwards, rng), None);
         }
-        let clip = self.any_clip(&self.by_label, rng);
+        let is_filler = !self.fillers.is_empty() && rng.chance(FILLERS);
+        let clip = self.any_clip(if is_filler { &self.fillers } else { &self.by_label }, rng);
         let voice = match self.taught.get(&clip.label) {
             Some(takes) if rng.chance(JOINED) => self.varied(takes.joined(rng), rng),
             _ => self.voice(&clip.samples, rng),
@@ -315,6 +323,19 @@ mod tests {
             !alone.others.is_empty() && !alone.next(&mut rng).0.is_empty(),
             "there is nothing else to make them of"
         );
+    }
+
+    #[test]
+    fn three_of_ten_words_are_fillers() {
+        let Voices { dataset, .. } = voices();
+        let clip = |label| Clip { label, ..dataset.clips[0].clone() };
+        let clips = [dataset.clips.clone(), (2..40).map(clip).collect()].concat();
+        let fillers = (2..40).map(|word| word.to_string()).collect();
+        let voices = Voices::new(Arc::new(Dataset { clips, fillers, ..(*dataset).clone() }));
+        let mut rng = Rng::new(1);
+        let said: Vec<usize> = (0..1_000).filter_map(|_| voices.next(&mut rng).1).collect();
+        let share = said.iter().filter(|&&label| label > 1).count() as f32 / said.len() as f32;
+        assert!((0.24..0.36).contains(&share), "{share}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Finding a dataset and listing its files, before any of them is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::survey::{ADVICE, folder_name, sub_folders, wordless};
@@ -14,7 +14,7 @@ pub struct ListedFile {
     pub path: PathBuf,
     /// From where to where, in seconds; the whole file without it.
     pub span_secs: Option<(f64, f64)>,
-    /// Index into [`Listing::labels`]; `None` for background sound.
+    /// Index into [`Listing::labels`] or, beyond their end, [`Listing::fillers`]; `None` for background sound.
     pub label: Option<usize>,
     /// What the file may be used for.
     pub split: Split,
@@ -29,6 +29,8 @@ pub struct Listing {
     pub name: String,
     /// Label names of all datasets, or their texts, sorted.
     pub labels: Vec<String>,
+    /// Other words, which are learnt to be told from the labels.
+    pub fillers: Vec<String>,
     /// How texts are made of characters, where the sets have transcripts.
     pub spelling: Option<Spelling>,
     /// All sound files, sorted by label and path.
@@ -107,12 +109,17 @@ impl Listing {
             )));
         }
         let skipped = surveys.into_iter().flat_map(|survey| survey.skipped).collect();
-        Ok(Self { name, labels, spelling, files, skipped })
+        Ok(Self { name, labels, fillers: Vec::new(), spelling, files, skipped })
     }
 
     /// What a network learns to write: the labels or, where there are transcripts, their characters.
     pub fn tokens(&self) -> &[String] {
         self.spelling.as_ref().map_or(&self.labels, |spelling| &spelling.tokens)
+    }
+
+    /// What a network's outputs stand for, after the blank: the tokens and the fillers.
+    pub fn outputs(&self) -> Vec<String> {
+        [self.tokens(), &self.fillers].concat()
     }
 
     /// Keeps the labels `words` only, with the background.
@@ -139,13 +146,50 @@ impl Listing {
         refuse_few(&self.name, &self.labels)
     }
 
+    /// Adds the words of the dataset at `root` that are no labels as fillers; where some are `known`, these only. Their validation
+    /// clips are background that is held back, and tell how often a label is heard in other words.
+    ///
+    /// Refuses sets with transcripts, to either of the two, and a set without words unless some are known.
+    pub fn add_fillers(&mut self, root: &Path, known: Option<&[String]>) -> Result<()> {
+        let items = wordless(root)?;
+        let name = folder_name(root);
+        if self.spelling.is_some() || items.iter().any(|item| matches!(item.said, Said::Text(_))) {
+            return Err(Error::invalid(format!("\"{name}\" cannot be fillers: only words are learnt beside words")));
+        }
+        let words: BTreeSet<String> = items.iter().filter_map(|item| label_of(&item.said)).collect();
+        if words.is_empty() && known.is_none() {
+            return Err(Error::invalid(format!("\"{name}\" has no words to be fillers: {ADVICE}")));
+        }
+        let is_wanted = |word: &String| known.is_none_or(|known| known.contains(word));
+        let is_new = |word: &String| is_wanted(word) && !self.labels.contains(word) && !self.fillers.contains(word);
+        let new: Vec<String> = words.into_iter().filter(is_new).collect();
+        self.fillers.extend(new);
+        let label_of_word: BTreeMap<&str, usize> =
+            self.fillers.iter().map(String::as_str).zip(self.labels.len()..).collect();
+        let set = self.files.iter().map(|file| file.set).max().unwrap_or(0) + 1;
+        for Item { path, span_secs, split, said, .. } in items {
+            let word = label_of(&said).filter(is_wanted);
+            let Some(&label) = word.and_then(|word| label_of_word.get(word.as_str())) else { continue };
+            let label = match split {
+                Split::Train => Some(label),
+                Split::Validation => None,
+                Split::Test => continue,
+            };
+            self.files.push(ListedFile { path, span_secs, label, split, set });
+        }
+        Ok(())
+    }
+
     /// Adds the sound at `root` as background: in none of it is a word said. Left out is what the set there keeps for its
-    /// test, so that false alarms can be counted on it, and a file whose label or name says one of the words. With `words_apart` what
+    /// test, so that false alarms can be counted on it, and a file whose label or name says one of the words or is a filler. With `words_apart` what
     /// has a label is a set of its own, and so is heard as often as the rest, however long that is.
     pub fn add_background(&mut self, root: &Path, words_apart: bool) -> Result<()> {
         let words: Vec<String> = self.labels.iter().map(|label| slug(label)).collect();
         let says_a_word = |item: &Item| {
             let label = label_of(&item.said).unwrap_or_default();
+            if self.fillers.contains(&label) {
+                return true;
+            }
             let name = slug(&format!("{label} {}", item.path.file_stem().unwrap_or_default().to_string_lossy()));
             words.iter().any(|word| name.contains(word))
         };
@@ -228,128 +272,5 @@ fn slug(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ErrorKind;
-
-    fn folder_with(files: &[impl AsRef<Path>]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"").unwrap();
-        }
-        folder
-    }
-
-    fn scan(files: &[impl AsRef<Path>]) -> Result<Listing> {
-        let folder = folder_with(files);
-        Listing::scan(&[folder.path().to_path_buf()])
-    }
-
-    #[test]
-    fn labels_may_have_spaces_and_any_script() {
-        let listing =
-            scan(&["turn on/a_07.wav", "はい/b_08.FLAC", "いいえ/c_09.ogg", "はい/notes.txt", ".git/x.wav"]).unwrap();
-        assert_eq!(listing.labels, ["turn on", "いいえ", "はい"]);
-        assert_eq!(listing.files.len(), 3);
-        assert_eq!(listing.files[0].label, Some(0));
-    }
-
-    #[test]
-    fn a_limit_takes_as_many_of_each_label_and_leaves_what_is_not_learnt_from() {
-        let names: Vec<_> =
-            ["a", "b", "c"].iter().flat_map(|label| (5..15).map(move |n| format!("{label}/x_{n}.wav"))).collect();
-        let mut listing = scan(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
-        let count = |listing: &Listing, is_learnt: bool| {
-            let files = listing.files.iter().filter(|file| (file.split == Split::Train) == is_learnt);
-            files.fold([0; 3], |mut counts, file| {
-                counts[file.label.unwrap()] += 1;
-                counts
-            })
-        };
-        let others = count(&listing, false);
-        listing.limit(7);
-        assert_eq!((count(&listing, true), count(&listing, false)), ([3, 2, 2], others));
-        listing.limit(100);
-        assert_eq!(count(&listing, true), [3, 2, 2]);
-    }
-
-    #[test]
-    fn folders_with_an_underscore_are_background() {
-        let listing = scan(&["yes/a_07.wav", "no/b_08.wav", "_background_noise_/rain.wav"]).unwrap();
-        assert_eq!(listing.labels, ["no", "yes"]);
-        assert_eq!(listing.files.iter().filter(|file| file.label.is_none()).count(), 1);
-    }
-
-    #[test]
-    fn another_sets_clips_are_background_without_its_test_split() {
-        let mut listing = scan(&["yes/a_07.wav", "no/b_08.wav"]).unwrap();
-        let other = folder_with(&["cat/x_02.wav", "cat/x_07.wav", "dog/x_08.wav", "dog/x_03.wav"]);
-        listing.add_background(other.path(), false).unwrap();
-        let added: Vec<_> = listing.files[2..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
-        assert_eq!(added, [Some("x_07.wav"), Some("x_08.wav")]);
-        assert_eq!((listing.labels.len(), listing.files[2].label), (2, None));
-        // What says one of the words, in its folder's name or its own, is no background.
-        let speaking = folder_with(&["yes/z_07.wav", "well/oh-yes-of-course_08.wav", "well/yesterday_09.wav"]);
-        let before = listing.files.len();
-        listing.add_background(speaking.path(), false).unwrap();
-        let added: Vec<_> =
-            listing.files[before..].iter().map(|file| file.path.file_name().unwrap().to_str()).collect();
-        assert_eq!(added, [Some("yesterday_09.wav")]);
-        listing.files.truncate(before);
-        let loose = folder_with(&(0..100).map(|at| format!("{at}.wav")).collect::<Vec<_>>());
-        listing.add_background(loose.path(), false).unwrap();
-        assert!((60..=95).contains(&(listing.files.len() - 4)), "{} files", listing.files.len());
-        let none = folder_with(&[] as &[&str]);
-        assert!(listing.add_background(none.path(), false).unwrap_err().message.contains("is empty"));
-    }
-
-    #[test]
-    fn single_words_among_the_background_can_be_a_set_of_their_own() {
-        let sentences: Vec<_> = (0..20).map(|at| format!("sentence-{at}.wav")).collect();
-        let other = folder_with(&[&["cat/x_07.wav".to_owned(), "dog/x_08.wav".to_owned()], &sentences[..]].concat());
-        for words_apart in [false, true] {
-            let mut listing = scan(&["yes/a_07.wav", "no/b_08.wav"]).unwrap();
-            listing.add_background(other.path(), words_apart).unwrap();
-            let added = listing.files[2..].iter();
-            let (sentences, words): (Vec<_>, Vec<_>) = added.partition(|file| file.path.parent() == Some(other.path()));
-            assert!(sentences.len() > 9 && sentences.iter().all(|file| file.set == 1));
-            assert!(words.len() == 2 && words.iter().all(|file| file.set == 1 + usize::from(words_apart)));
-        }
-    }
-
-    #[test]
-    fn several_datasets_share_their_labels_and_keep_their_splits() {
-        let (first, second) =
-            (folder_with(&["one/a_00.wav", "two/a_09.wav"]), folder_with(&["two/x.wav", "three/y.wav"]));
-        let listing = Listing::scan(&[first.path().to_path_buf(), second.path().to_path_buf()]).unwrap();
-        assert_eq!(listing.labels, ["one", "three", "two"]);
-        assert_eq!(listing.files.iter().find(|file| file.path.ends_with("one/a_00.wav")).unwrap().split, Split::Test);
-        assert_eq!(listing.files.iter().filter(|file| file.label == Some(2)).count(), 2);
-    }
-
-    #[test]
-    fn unusable_folders_are_named_with_what_to_do() {
-        let message = |files: &[&str]| scan(files).unwrap_err().message;
-        assert!(message(&[]).contains("is empty: make one folder for each label"));
-        assert!(message(&["a.wav"]).contains("is empty"));
-        assert!(message(&["one/a.wav"]).contains("one label only (one)"));
-        assert!(message(&["_noise/a.wav"]).contains("no labelled sound files"));
-        assert!(message(&["one/a_00.wav", "two/a_01.wav"]).contains("add more clips"));
-        let missing = find("no-such-set", &[]).unwrap_err();
-        assert_eq!(missing.kind, ErrorKind::NotFound);
-        assert!(missing.message.contains("no-such-set does not exist"));
-    }
-
-    #[test]
-    fn names_are_looked_up_in_the_known_folders() {
-        let known = folder_with(&["demo/one/a.wav"]);
-        let folders = [known.path().to_path_buf()];
-        assert_eq!(find("demo", &folders).unwrap(), known.path().join("demo"));
-        let path = known.path().join("demo").display().to_string();
-        assert_eq!(find(&path, &[]).unwrap(), known.path().join("demo"));
-        assert!(find("other", &folders).unwrap_err().message.contains("known names: demo"));
-        assert!(find(&format!("{path}/one/a.wav"), &[]).unwrap_err().message.contains("is a file"));
-    }
-}
+#[path = "listing_tests.rs"]
+mod tests;

@@ -38,8 +38,8 @@ pub struct Loader {
 impl Loader {
     /// A loader of all files in `listing`, at `sample_rate_hz`.
     pub fn new(listing: Listing, sample_rate_hz: u32) -> Self {
-        let Listing { name, labels, spelling, files, skipped } = listing;
-        let dataset = Dataset { name, labels, spelling, sample_rate_hz, skipped, ..Dataset::default() };
+        let Listing { name, labels, fillers, spelling, files, skipped } = listing;
+        let dataset = Dataset { name, labels, fillers, spelling, sample_rate_hz, skipped, ..Dataset::default() };
         Self {
             total: files.len(),
             files: files.into_iter(),
@@ -142,7 +142,9 @@ impl Loader {
             cache.trim();
         }
         self.dataset.background = self.background.into_values().collect();
-        if self.dataset.background.is_empty() && !self.dataset.held_background.is_empty() {
+        // Of fillers what is held is no background: it is learnt as words.
+        let may_lend = self.dataset.fillers.is_empty() && !self.dataset.held_background.is_empty();
+        if self.dataset.background.is_empty() && may_lend {
             self.dataset.background.push(std::mem::take(&mut self.dataset.held_background));
         }
         if self.dataset.clips.is_empty() {

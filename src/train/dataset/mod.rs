@@ -34,7 +34,7 @@ use std::path::PathBuf;
 pub struct Clip {
     /// Where it was read from.
     pub path: PathBuf,
-    /// Index into [`Dataset::labels`].
+    /// Index into [`Dataset::labels`] or, beyond their end, [`Dataset::fillers`].
     pub label: usize,
     /// Which of the sets that are learnt from together it comes from.
     pub set: usize,
@@ -80,6 +80,9 @@ pub struct Dataset {
     pub name: String,
     /// What is said in clips, sorted: words or, where the set has transcripts, texts.
     pub labels: Vec<String>,
+    /// Other words, which are learnt to be told from the labels and never shown. A clip of the first one has the label after the last
+    /// of `labels`.
+    pub fillers: Vec<String>,
     /// How texts are made of characters, where the set has transcripts.
     pub spelling: Option<Spelling>,
     /// The rate of all samples.
@@ -109,6 +112,16 @@ impl Dataset {
         self.spelling.as_ref().map_or(&self.labels, |spelling| &spelling.tokens)
     }
 
+    /// What the outputs of a network that learns from it stand for, after the blank: the tokens and the fillers.
+    pub fn outputs(&self) -> Vec<String> {
+        [self.tokens(), &self.fillers].concat()
+    }
+
+    /// The outputs of a network that learns from it, with the blank.
+    pub fn class_count(&self) -> usize {
+        1 + self.tokens().len() + self.fillers.len()
+    }
+
     /// The classes that are said in a clip of this label.
     pub fn classes(&self, label: usize) -> Vec<usize> {
         match &self.spelling {
@@ -131,6 +144,7 @@ impl Dataset {
             items: self.clips.len(),
             hours: samples as f64 / f64::from(self.sample_rate_hz.max(1)) / 3600.0,
             labels: self.counts(),
+            fillers: self.fillers.len(),
             train: count(Split::Train),
             validation: count(Split::Validation),
             test: count(Split::Test),
@@ -141,7 +155,7 @@ impl Dataset {
 
     /// Each token with its number of occurrences.
     fn counts(&self) -> Vec<(String, usize)> {
-        let mut counts = vec![0; self.tokens().len()];
+        let mut counts = vec![0; self.class_count() - 1];
         for class in self.clips.iter().flat_map(|clip| self.classes(clip.label)) {
             counts[class - 1] += 1;
         }
@@ -160,6 +174,8 @@ pub struct Summary {
     pub hours: f64,
     /// Each label with its number of clips; of transcripts, each character with how often it occurs.
     pub labels: Vec<(String, usize)>,
+    /// Other words, which are learnt to be told from the labels.
+    pub fillers: usize,
     /// Clips in the train split.
     pub train: usize,
     /// Clips in the validation split.
@@ -176,11 +192,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}: {} clips, {:.2} h, {} labels ({} train, {} validation, {} test{})",
+            "{}: {} clips, {:.2} h, {} labels{} ({} train, {} validation, {} test{})",
             self.name,
             self.items,
             self.hours,
             self.labels.len(),
+            if self.fillers > 0 { format!(" and {} fillers", self.fillers) } else { String::new() },
             self.train,
             self.validation,
             self.test,

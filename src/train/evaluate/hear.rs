@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::recognise::card::{Model, Unit};
+use crate::recognise::card::Model;
+use crate::recognise::decoding::Unit;
 use crate::recognise::online::{Online, OnlineEvent};
 
 /// Sound at a time, in seconds: what a microphone hands over, and no more than the accuracy of an emission's time.

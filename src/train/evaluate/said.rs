@@ -1,6 +1,7 @@
 //! What is said in the clips of a dataset, in the words that a model would write.
 
-use crate::recognise::card::{Card, Unit};
+use crate::recognise::card::Card;
+use crate::recognise::decoding::Unit;
 use crate::train::dataset::{Dataset, spelt};
 use crate::{Error, Result};
 

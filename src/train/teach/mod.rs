@@ -18,7 +18,8 @@ use super::checkpoint::Checkpoint;
 use super::dataset::{Said, Survey, find};
 use super::run::Places;
 use super::spec::TrainSpec;
-use crate::recognise::card::{Card, Unit};
+use crate::recognise::card::Card;
+use crate::recognise::decoding::Unit;
 use crate::{Error, Result};
 
 /// Fewer clips of a word cannot be told from chance.
