@@ -126,7 +126,7 @@ fn measure(data: &Path, options: &Options) -> Result<bool> {
             100.0 * after,
             100.0 * after_stream
         );
-        let others = other_clips(&digits, word, &mine)?;
+        let others = other_clips(&digits, word, &old, &mine)?;
         let recall = evaluate(&taught, &others, Split::Test, Conditions::default(), None, &|_, _| {})?;
         println!(
             "\"{word}\" from {} clips: {:.2} % of its {} other clips are read as it alone (at least 90 %)",
@@ -266,9 +266,10 @@ fn old_words(digits: &Path, old: &[String]) -> Result<Dataset> {
     Loader::of_split(listing, RATE, Split::Test).finish()
 }
 
-/// All clips of the word but those that were taught.
-fn other_clips(digits: &Path, word: &str, taught: &[PathBuf]) -> Result<Dataset> {
+/// All clips of the word but those that were taught, with the labels that a model knows which was taught it.
+fn other_clips(digits: &Path, word: &str, old: &[String], taught: &[PathBuf]) -> Result<Dataset> {
     let mut listing = Listing::scan(&[digits.to_path_buf()])?;
+    listing.keep(&[old, &[word.to_owned()]].concat())?;
     let label = listing.labels.iter().position(|label| label == word);
     listing.files.retain(|file| file.label == label && !taught.contains(&file.path));
     listing.files.iter_mut().for_each(|file| file.split = Split::Test);
